@@ -1,0 +1,2 @@
+/** The whole ABI of dist/core.wasm. */
+export { reserve, wipe } from './memory';

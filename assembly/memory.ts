@@ -1,0 +1,51 @@
+/**
+ * The memory map, and the one piece of module state: the arena pointer. Called by JavaScript (src/wasm.ts) around
+ * every job; the kernels take pointers and never allocate.
+ *
+ *   0        1,024              __heap_base                       memory.size()
+ *   | unused | constant tables   | arena: reserve() ->  | free     |
+ *
+ * A call is: base = reserve(0) · p = reserve(n)… · kernel(p…) · wipe(base), the last on failure too, so that no
+ * secret stays behind. Between calls the whole arena reads as zero.
+ */
+
+/** Alignment of every reservation: one v128. */
+const ALIGN: u32 = 16;
+const PAGE: u32 = 65536;
+
+let arenaEnd: u32 = <u32>__heap_base;
+
+/** Reserves `size` octets, 16-aligned. 0 if memory is exhausted. Grows memory, which detaches JavaScript's views. */
+export function reserve(size: u32): u32 {
+  const start = (arenaEnd + ALIGN - 1) & ~(ALIGN - 1);
+  const end = <u64>start + size;
+  const pages = <u64>memory.size();
+  const wanted = (end + PAGE - 1) / PAGE;
+  if (wanted > pages) {
+    if (wanted > 65535 || memory.grow(<i32>(wanted - pages)) < 0) return 0;
+  }
+  arenaEnd = <u32>end;
+  return start;
+}
+
+/** Zeroes everything reserved since `base` and gives it back. */
+export function wipe(base: u32): void {
+  if (base < arenaEnd) memory.fill(base, 0, arenaEnd - base);
+  arenaEnd = base;
+}
+
+// Status codes: what every kernel returns. 0 is success. src/wasm.ts turns the others into coded errors.
+export const OK: i32 = 0;
+// tape.ts; the offset stands in the result header
+export const TRUNCATED: i32 = 1;
+export const BAD_TAG: i32 = 2;
+export const BAD_LENGTH: i32 = 3;
+export const NOT_DER: i32 = 4;
+export const TRAILING_DATA: i32 = 5;
+export const TOO_DEEP: i32 = 6;
+export const TOO_MANY_RECORDS: i32 = 7;
+export const BAD_VALUE: i32 = 8;
+// pfx.ts, one per job
+export const MAC_MISMATCH: i32 = 16;
+export const BAD_PADDING: i32 = 17;
+export const BAD_JOB: i32 = 18;

@@ -1,0 +1,111 @@
+/** Octet strings: joining, comparing, hex, base64, PEM (RFC 7468), wiping. Used by every layer. */
+import { timingSafeEqual } from 'node:crypto';
+import { MailsealError } from './errors.js';
+
+export function assertBytes(value: unknown, what: string): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${what} must be a Uint8Array`);
+}
+
+/** A Buffer on the same memory, for Node's fast codecs. */
+export function buffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Compares public octets; for secrets use {@link constantTimeEqual}. */
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && buffer(a).equals(b);
+}
+
+/** Compares in time that depends on the length only. */
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return buffer(bytes).toString('hex');
+}
+
+/** @throws RangeError if `hex` is not pairs of hexadecimal digits. */
+export function fromHex(hex: string): Uint8Array {
+  if (hex.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(hex)) throw new RangeError('not hexadecimal');
+  return new Uint8Array(Buffer.from(hex, 'hex'));
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  return buffer(bytes).toString('base64');
+}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** Base64 of RFC 4648 section 4; white space is skipped, anything else foreign is refused.
+ * @throws RangeError */
+export function fromBase64(text: string): Uint8Array {
+  const packed = text.replace(/[ \t\r\n]+/g, '');
+  if (packed.length % 4 !== 0 || !BASE64.test(packed)) throw new RangeError('not base64');
+  return new Uint8Array(Buffer.from(packed, 'base64'));
+}
+
+/** Overwrites secrets with zeros. */
+export function wipe(...arrays: (Uint8Array | undefined)[]): void {
+  for (const array of arrays) array?.fill(0);
+}
+
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function latin1(bytes: Uint8Array): string {
+  return buffer(bytes).latin1Slice(0, bytes.length);
+}
+
+export interface PemBlock {
+  label: string;
+  bytes: Uint8Array;
+}
+
+const PEM = /-----BEGIN ([ -~]*?)-----([\s\S]*?)-----END ([ -~]*?)-----/g;
+/** Lines such as `Proc-Type: 4,ENCRYPTED` that RFC 1421 puts before the base64. */
+const PEM_HEADERS = /^\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\s*\n/;
+
+/** Every PEM block of a text, whatever stands between them.
+ * @throws MailsealError PEM_MALFORMED if there is none, or one is broken. */
+export function readPem(input: string | Uint8Array): PemBlock[] {
+  const text = typeof input === 'string' ? input : latin1(input);
+  const blocks: PemBlock[] = [];
+  for (const match of text.matchAll(PEM)) {
+    const [, label, body, endLabel] = match as unknown as [string, string, string, string];
+    if (label !== endLabel) {
+      throw new MailsealError('PEM_MALFORMED', `BEGIN ${label} is closed by END ${endLabel}`, {
+        offset: match.index,
+      });
+    }
+    try {
+      blocks.push({ label, bytes: fromBase64(body.replace(PEM_HEADERS, '')) });
+    } catch (cause) {
+      throw new MailsealError('PEM_MALFORMED', `bad base64 in the ${label} block`, {
+        offset: match.index,
+        cause,
+      });
+    }
+  }
+  if (blocks.length === 0) throw new MailsealError('PEM_MALFORMED', 'no PEM block');
+  return blocks;
+}
+
+/** One PEM block, 64 characters a line (RFC 7468 section 2). */
+export function writePem(label: string, bytes: Uint8Array): string {
+  const lines = toBase64(bytes).match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.map((line) => `${line}\n`).join('')}-----END ${label}-----\n`;
+}
