@@ -67,7 +67,7 @@ export function utf8(text: string): Uint8Array {
 }
 
 export function latin1(bytes: Uint8Array): string {
-  return buffer(bytes).latin1Slice(0, bytes.length);
+  return buffer(bytes).toString('latin1');
 }
 
 export interface PemBlock {
