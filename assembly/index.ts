@@ -1,3 +1,5 @@
 /** The whole ABI of dist/core.wasm. */
 export { reserve, wipe } from './memory';
 export { parseTape } from './tape';
+export { decodeBase64, encodeBase64Lines } from './base64';
+export { canonicalLines, scanLines } from './lines';
