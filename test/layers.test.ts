@@ -1,0 +1,67 @@
+/** The layer rule: imports point only upwards. DESIGN.md draws it; this reads the import statements and holds it. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const SRC = resolve(import.meta.dirname, '../src');
+
+/** Each layer and those that it may import; siblings (pfx, smime, keystore) import none of each other. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  bytes: ['errors'],
+  wasm: ['errors', 'bytes'],
+  asn1: ['errors', 'bytes', 'wasm'],
+  pbe: ['errors', 'bytes', 'wasm', 'asn1'],
+  x509: ['errors', 'bytes', 'wasm', 'asn1'],
+  cms: ['errors', 'bytes', 'wasm', 'asn1', 'x509'],
+  pfx: ['errors', 'bytes', 'wasm', 'asn1', 'pbe', 'x509', 'cms'],
+  smime: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms'],
+  keystore: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms'],
+  import: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms', 'pfx', 'keystore'],
+  index: ['errors', 'bytes', 'asn1', 'x509', 'cms', 'pfx', 'smime', 'keystore', 'import'],
+  cli: ['errors', 'bytes', 'asn1', 'x509', 'cms', 'pfx', 'smime', 'keystore', 'import', 'index'],
+};
+
+/** `errors.ts` → errors, `asn1/tape.ts` → asn1. */
+const layerOf = (file: string): string => (relative(SRC, file).split('/')[0] as string).replace(/\.ts$/, '');
+
+interface Import {
+  from: string;
+  to: string;
+}
+
+function importsOf(file: string): Import[] {
+  const source = readFileSync(file, 'utf8');
+  const statements = source.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^;'"]*?['"](\.[^'"]+)['"]|import\(\s*['"](\.[^'"]+)['"]/g,
+  );
+  return [...statements].map((match) => {
+    const target = resolve(dirname(file), (match[1] ?? match[2]) as string).replace(/\.js$/, '.ts');
+    return { from: relative(SRC, file), to: relative(SRC, target) };
+  });
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join(SRC, name));
+
+describe('layers', () => {
+  it('finds the sources and their imports', () => {
+    expect(files.length).toBeGreaterThan(10);
+    expect(importsOf(join(SRC, 'asn1/tape.ts'))).toContainEqual({ from: 'asn1/tape.ts', to: 'wasm.ts' });
+  });
+
+  it.each(files.map((file) => relative(SRC, file)))('%s imports only from above', (name) => {
+    const layer = layerOf(join(SRC, name));
+    expect(Object.keys(LAYERS), `src/${name} is in no layer`).toContain(layer);
+    for (const { to } of importsOf(join(SRC, name))) {
+      const target = layerOf(join(SRC, to));
+      if (target !== layer) expect(LAYERS[layer], `src/${name} imports src/${to}`).toContain(target);
+    }
+  });
+
+  it('lets only src/wasm.ts know WebAssembly', () => {
+    const knowing = files.filter((file) => /\bWebAssembly\./.test(readFileSync(file, 'utf8')));
+    expect(knowing.map((file) => relative(SRC, file))).toEqual(['wasm.ts']);
+  });
+});
