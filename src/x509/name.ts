@@ -1,0 +1,220 @@
+/**
+ * Distinguished names (X.501; RFC 5280 4.1.2.4 and 7.1) and their text form (RFC 4514). A name is decoded when it is
+ * read; its exact octets stay at hand. Refused: an RDN without attributes, anything beside AttributeTypeAndValue.
+ * Used by certificates, by CMS for issuerAndSerialNumber, by path validation and by the key store's index.
+ */
+import { domainToASCII } from 'node:url';
+import { OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readOid, readString } from '../asn1/values.js';
+import { buffer, concat, equal, toHex, utf8 } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+
+export interface NameAttribute {
+  /** Dotted type. */
+  readonly oid: string;
+  /** Short name as RFC 4514 prints it (`CN`), or the dotted type. */
+  readonly name: string;
+  /** Decoded text; of a value that is no readable string, `#` and the hexadecimal of its encoding. */
+  readonly value: string;
+  /** The encoded value. */
+  readonly node: DerNode;
+}
+
+/** RFC 4514 section 3, and further descriptors of the LDAP registry (RFC 4519, RFC 2985) that names really carry. */
+const SHORT_NAMES: Readonly<Record<string, string>> = {
+  [OID.commonName]: 'CN',
+  [OID.surname]: 'sn',
+  [OID.serialNumber]: 'serialNumber',
+  [OID.countryName]: 'C',
+  [OID.localityName]: 'L',
+  [OID.stateOrProvinceName]: 'ST',
+  [OID.streetAddress]: 'STREET',
+  [OID.organizationName]: 'O',
+  [OID.organizationalUnitName]: 'OU',
+  [OID.title]: 'title',
+  [OID.givenName]: 'givenName',
+  [OID.initials]: 'initials',
+  [OID.generationQualifier]: 'generationQualifier',
+  [OID.dnQualifier]: 'dnQualifier',
+  [OID.pseudonym]: 'pseudonym',
+  [OID.organizationIdentifier]: 'organizationIdentifier',
+  [OID.userId]: 'UID',
+  [OID.domainComponent]: 'DC',
+  [OID.emailAddress]: 'emailAddress',
+};
+
+export class Name {
+  /** The RDNSequence. */
+  readonly node: DerNode;
+  #rdns: NameAttribute[][] | undefined;
+  #canonical: Uint8Array | undefined;
+
+  private constructor(node: DerNode) {
+    this.node = node;
+  }
+
+  /** @throws MailsealError ASN1_UNEXPECTED if it is no SEQUENCE; its inside is checked when it is read */
+  static parse(node: DerNode): Name {
+    return new Name(node.expect(Tag.SEQUENCE, 'Name'));
+  }
+
+  /** The exact octets. */
+  get der(): Uint8Array {
+    return this.node.bytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.node.firstChild === undefined;
+  }
+
+  /** The RDNs in the order of the encoding. @throws MailsealError ASN1_*, X509_MALFORMED */
+  get rdns(): readonly (readonly NameAttribute[])[] {
+    this.#rdns ??= readRdns(this.node);
+    return this.#rdns;
+  }
+
+  /** Addresses in emailAddress attributes (RFC 5280 4.1.2.6), each as {@link normalizeEmail} gives it. */
+  get emails(): string[] {
+    const emails: string[] = [];
+    for (const rdn of this.rdns) {
+      for (const attribute of rdn) {
+        if (attribute.oid !== OID.emailAddress) continue;
+        const email = normalizeEmail(attribute.value);
+        if (email !== undefined && !emails.includes(email)) emails.push(email);
+      }
+    }
+    return emails;
+  }
+
+  /**
+   * The comparison form of RFC 5280 7.1: two names are equal when these octets are. Case and white space are folded
+   * (RFC 4518), the string type does not count, an RDN is a set. Control characters are kept, where RFC 4518 drops
+   * them: a NUL must never make two names equal. Values that are no strings compare by their octets.
+   */
+  get canonical(): Uint8Array {
+    this.#canonical ??= concat(this.rdns.map(canonicalRdn));
+    return this.#canonical;
+  }
+
+  equals(other: Name): boolean {
+    return equal(this.der, other.der) || equal(this.canonical, other.canonical);
+  }
+
+  /**
+   * RFC 4514: the last RDN first. Every control, format and unpaired surrogate character is escaped too, so that a
+   * name can go to a terminal or a log as it is.
+   */
+  toString(): string {
+    return [...this.rdns]
+      .reverse()
+      .map((rdn) => rdn.map(printAttribute).join('+'))
+      .join(',');
+  }
+}
+
+function readRdns(node: DerNode): NameAttribute[][] {
+  return node.children.map((set) => {
+    const rdn: NameAttribute[] = [];
+    for (const reader = set.reader(Tag.SET, 'RelativeDistinguishedName'); reader.more; ) {
+      const pair = reader
+        .next(Tag.SEQUENCE, 'AttributeTypeAndValue')
+        .reader(Tag.SEQUENCE, 'AttributeTypeAndValue');
+      const oid = readOid(pair.next(Tag.OID, 'type'));
+      const value = pair.any('value');
+      pair.end();
+      rdn.push({
+        oid,
+        name: SHORT_NAMES[oid] ?? oid,
+        value: readText(value) ?? hexValue(value),
+        node: value,
+      });
+    }
+    if (rdn.length === 0) throw set.fail('X509_MALFORMED', 'a RelativeDistinguishedName without attributes');
+    return rdn;
+  });
+}
+
+/** Undefined if it is no string type, or one whose octets are no text: such values exist and are compared as octets. */
+function readText(node: DerNode): string | undefined {
+  try {
+    return readString(node);
+  } catch (error) {
+    if (error instanceof MailsealError) return undefined;
+    throw error;
+  }
+}
+
+function hexValue(node: DerNode): string {
+  return `#${toHex(node.bytes)}`;
+}
+
+/** Kind of a value in the canonical form: text, or octets of an encoding that is no text. */
+const TEXT = 1;
+const OCTETS = 2;
+
+/** Length-prefixed all through, so that no attribute's content can look like a boundary. */
+function canonicalRdn(rdn: readonly NameAttribute[]): Uint8Array {
+  const attributes = rdn.map(({ oid, node }) => {
+    const type = utf8(oid);
+    const text = readText(node);
+    const value = text === undefined ? node.bytes : utf8(fold(text));
+    const head = new Uint8Array(8);
+    const view = new DataView(head.buffer);
+    view.setUint16(0, type.length);
+    view.setUint8(2, text === undefined ? OCTETS : TEXT);
+    view.setUint32(4, value.length);
+    return concat([head, type, value]);
+  });
+  attributes.sort((a, b) => buffer(a).compare(b));
+  const count = new Uint8Array(4);
+  new DataView(count.buffer).setUint32(0, attributes.length);
+  return concat([count, ...attributes]);
+}
+
+const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
+const WHITE_SPACE = /[\s\u0085]+/g;
+
+/** RFC 4518 section 2: NFKC and case folding, then insignificant spaces away. */
+function fold(text: string): string {
+  if (PLAIN.test(text)) return text.toLowerCase();
+  return text.normalize('NFKC').toLowerCase().normalize('NFKC').replace(WHITE_SPACE, ' ').trim();
+}
+
+function printAttribute({ oid, name, node }: NameAttribute): string {
+  const text = SHORT_NAMES[oid] === undefined ? undefined : readText(node);
+  return `${name}=${text === undefined ? hexValue(node) : escapeValue(text)}`;
+}
+
+/** What must be escaped wherever it stands (RFC 4514 2.4), and what could steer a terminal or hide text. */
+const ESCAPED = /["+,;<>\\]|[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+function escapeValue(text: string): string {
+  let escaped = text.replace(ESCAPED, (character) =>
+    /["+,;<>\\]/.test(character) ? `\\${character}` : toHex(utf8(character)).replace(/../g, '\\$&'),
+  );
+  if (/^[ #]/.test(text)) escaped = `\\${escaped}`;
+  if (text.length > 1 && text.endsWith(' ')) escaped = `${escaped.slice(0, -1)}\\ `;
+  return escaped;
+}
+
+const ATOM_ADDRESS = /^(?<local>[!#-'*+\-./0-9=?A-Z^_`a-z{|}~\u0080-\u{10ffff}]+)@(?<domain>[^@]+)$/u;
+const QUOTED_ADDRESS = /^(?<local>"(?:[ !#-[\]-~\u0080-\u{10ffff}]|\\[ -~])*")@(?<domain>[^@]+)$/u;
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Z}]/u;
+
+/**
+ * An address as addresses are compared: the domain in A-labels and lower case, the local part as it is. Undefined for
+ * what is no addr-spec, so that `a@good.example\0@bad.example`, a list or a display name can never match a sender.
+ */
+export function normalizeEmail(address: string): string | undefined {
+  const { local, domain } = (ATOM_ADDRESS.exec(address) ?? QUOTED_ADDRESS.exec(address))?.groups ?? {};
+  if (local === undefined || domain === undefined || UNPRINTABLE.test(local.replaceAll(' ', ''))) {
+    return undefined;
+  }
+  if (/^\[[!-Z^-~]+\]$/.test(domain)) return `${local}@${domain.toLowerCase()}`;
+  if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(domain)) return `${local}@${domain.toLowerCase()}`;
+  if (!/^[-.\p{L}\p{M}\p{N}]+$/u.test(domain)) return undefined;
+  const ascii = domainToASCII(domain);
+  return ascii === '' ? undefined : `${local}@${ascii}`;
+}

@@ -1,0 +1,127 @@
+/**
+ * Verifying signatures by their AlgorithmIdentifier: RSASSA-PKCS1-v1_5 and RSASSA-PSS (RFC 4055), ECDSA (RFC 5758) and
+ * EdDSA (RFC 8410), all done by node:crypto, which compares the whole DigestInfo. Refused: MD2 and MD5, parameters that
+ * the algorithm does not have, and a key of another type, or restricted to other parameters, than the algorithm.
+ * Used by path validation for certificates and by CMS for signers.
+ */
+import { constants, type VerifyKeyObjectInput, verify } from 'node:crypto';
+import { describeOid, OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readNull, readOid } from '../asn1/values.js';
+import { MailsealError } from '../errors.js';
+import { type HashName, readPssParameters } from './pss.js';
+import type { KeyAlgorithm, PublicKey } from './publickey.js';
+
+export type { HashName } from './pss.js';
+
+export interface SignatureScheme {
+  readonly kind: 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa' | 'ed25519' | 'ed448';
+  /** Dotted OID it was named by. */
+  readonly oid: string;
+  /** Undefined for EdDSA, which hashes by itself. */
+  readonly hash?: HashName;
+  /** RSASSA-PSS: octets, exact. */
+  readonly saltLength?: number;
+}
+
+const SCHEMES: Readonly<Record<string, readonly [kind: SignatureScheme['kind'], hash?: HashName]>> = {
+  [OID.sha1WithRSAEncryption]: ['rsa-pkcs1', 'sha1'],
+  [OID.sha1WithRSASignature]: ['rsa-pkcs1', 'sha1'],
+  [OID.sha224WithRSAEncryption]: ['rsa-pkcs1', 'sha224'],
+  [OID.sha256WithRSAEncryption]: ['rsa-pkcs1', 'sha256'],
+  [OID.sha384WithRSAEncryption]: ['rsa-pkcs1', 'sha384'],
+  [OID.sha512WithRSAEncryption]: ['rsa-pkcs1', 'sha512'],
+  [OID.rsassaPss]: ['rsa-pss'],
+  [OID.ecdsaWithSHA1]: ['ecdsa', 'sha1'],
+  [OID.ecdsaWithSHA224]: ['ecdsa', 'sha224'],
+  [OID.ecdsaWithSHA256]: ['ecdsa', 'sha256'],
+  [OID.ecdsaWithSHA384]: ['ecdsa', 'sha384'],
+  [OID.ecdsaWithSHA512]: ['ecdsa', 'sha512'],
+  [OID.Ed25519]: ['ed25519'],
+  [OID.Ed448]: ['ed448'],
+};
+
+/**
+ * Reads a signature's AlgorithmIdentifier.
+ * @param digest the hash of rsaEncryption, which does not name one: CMS (RFC 3370 3.2) has it in digestAlgorithm
+ * @throws MailsealError ASN1_*, X509_MALFORMED, UNSUPPORTED_ALGORITHM with the OID
+ */
+export function readSignatureAlgorithm(node: DerNode, digest?: HashName): SignatureScheme {
+  const reader = node.reader(Tag.SEQUENCE, 'AlgorithmIdentifier');
+  const oid = readOid(reader.next(Tag.OID, 'algorithm'));
+  const parameters = reader.more ? reader.any('parameters') : undefined;
+  reader.end();
+  const [kind, hash] = SCHEMES[oid] ?? (oid === OID.rsaEncryption && digest ? ['rsa-pkcs1', digest] : []);
+  switch (kind) {
+    case undefined:
+      throw node.fail('UNSUPPORTED_ALGORITHM', `signatures with ${describeOid(oid)}`, { oid });
+    case 'rsa-pss':
+      // Absent only in a key: RFC 4055 section 3.1.
+      if (parameters === undefined) throw node.fail('X509_MALFORMED', 'RSASSA-PSS without its parameters');
+      return { kind, oid, ...readPssParameters(parameters) };
+    case 'rsa-pkcs1':
+      if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of an RSA signature'));
+      break;
+    default:
+      if (parameters !== undefined) {
+        throw parameters.fail('X509_MALFORMED', `${describeOid(oid)} takes no parameters`);
+      }
+  }
+  return { kind, oid, ...(hash && { hash }) };
+}
+
+const KEYS: Readonly<Record<SignatureScheme['kind'], readonly KeyAlgorithm[]>> = {
+  'rsa-pkcs1': ['rsa'],
+  'rsa-pss': ['rsa', 'rsa-pss'],
+  ecdsa: ['ec'],
+  ed25519: ['ed25519'],
+  ed448: ['ed448'],
+};
+
+/**
+ * What node:crypto's verify and Verify.verify take as the key of this scheme.
+ * @throws MailsealError KEY_UNSUITABLE if the key may not verify it; UNSUPPORTED_ALGORITHM, KEY_MALFORMED for the key
+ */
+export function verificationKey(scheme: SignatureScheme, publicKey: PublicKey): VerifyKeyObjectInput {
+  if (!KEYS[scheme.kind].includes(publicKey.algorithm)) {
+    throw new MailsealError('KEY_UNSUITABLE', `a ${publicKey.algorithm} key can't verify ${scheme.kind}`);
+  }
+  const { keyObject: key, pss } = publicKey;
+  if (scheme.kind !== 'rsa-pss') return { key };
+  const { saltLength = 0 } = scheme;
+  if (pss !== undefined && (pss.hash !== scheme.hash || pss.saltLength > saltLength)) {
+    throw new MailsealError('KEY_UNSUITABLE', 'the key is restricted to other parameters of RSASSA-PSS');
+  }
+  return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
+}
+
+/** Whether `signature` is the key's over `data`. Throws as {@link verificationKey}. */
+export function verifyWithScheme(
+  scheme: SignatureScheme,
+  publicKey: PublicKey,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const key = verificationKey(scheme, publicKey);
+  try {
+    return verify(scheme.hash, data, scheme.kind === 'rsa-pss' ? key : key.key, signature);
+  } catch {
+    // OpenSSL raises an error, where it could answer false, for a key too short for the digest.
+    return false;
+  }
+}
+
+/**
+ * Whether `signature` is the key's over `data`.
+ * @param algorithmIdentifier the signature's AlgorithmIdentifier
+ * @throws MailsealError as {@link readSignatureAlgorithm} and {@link verificationKey}
+ */
+export function verifySignature(
+  algorithmIdentifier: DerNode,
+  publicKey: PublicKey,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  return verifyWithScheme(readSignatureAlgorithm(algorithmIdentifier), publicKey, data, signature);
+}
