@@ -1,0 +1,291 @@
+/**
+ * The mailboxes of From and Sender (RFC 5322 section 3.4, with the obsolete forms of section 4.4), for comparing them
+ * with the addresses in a certificate. "Johnny, you are fooled" (USENIX Security 2019, signature spoofing): attackers
+ * put several mailboxes, several From fields, or an address into the display name. So everything found is reported,
+ * in order, and whatever does not follow the grammar sets `malformed`: no match may be trusted then.
+ *
+ * Called by message.ts.
+ */
+import { decodeCharset, type Headers } from './headers.js';
+
+export interface Mailbox {
+  /** local-part@domain: domain in lower case, quotes only where the local part needs them. */
+  address: string;
+  /** With encoded words (RFC 2047) decoded. Empty if there is none. */
+  displayName: string;
+  /** An address in the display name that is another than `address`. */
+  nameAddress?: string;
+}
+
+export interface MailboxList {
+  mailboxes: Mailbox[];
+  /** Something does not follow the grammar: readers may see other mailboxes. */
+  malformed: boolean;
+}
+
+export interface Senders {
+  from: Mailbox[];
+  sender: Mailbox[];
+  /** Number of From fields; more than one is an attack or a mistake (RFC 5322 section 3.6). */
+  fromFields: number;
+  senderFields: number;
+  malformed: boolean;
+}
+
+/** Every mailbox of every From and Sender field. */
+export function readSenders(headers: Headers): Senders {
+  let malformed = false;
+  const read = (name: string): Mailbox[] =>
+    headers.all(name).flatMap((field) => {
+      const list = parseMailboxes(field.value);
+      malformed ||= list.malformed;
+      return list.mailboxes;
+    });
+  const from = read('from');
+  const sender = read('sender');
+  return {
+    from,
+    sender,
+    fromFields: headers.all('from').length,
+    senderFields: headers.all('sender').length,
+    malformed,
+  };
+}
+
+/** `word` is an atom (dots included), `quoted` a quoted string, `literal` a domain literal, `special` one character. */
+interface Token {
+  kind: 'word' | 'quoted' | 'literal' | 'special';
+  text: string;
+}
+
+const SPECIALS = '<>,:;@';
+const WORD = /[^\s()<>@,;:\\"[\]]+/y;
+
+/** Tokens without comments; comments apart, because `a@b (Name)` was once the way to give a name. */
+function tokenize(value: string): { tokens: Token[]; comments: Map<number, string>; malformed: boolean } {
+  const tokens: Token[] = [];
+  const comments = new Map<number, string>();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  let malformed = /[\x00-\x08\x0a-\x1f\x7f]/.test(value);
+  let at = 0;
+  /** Reads up to `close`, honouring backslashes and, for comments, nesting. */
+  const delimited = (open: string, close: string): string => {
+    let out = '';
+    let depth = 1;
+    for (at++; at < value.length; at++) {
+      const c = value.charAt(at);
+      if (c === close && --depth === 0) {
+        at++;
+        return out;
+      }
+      if (c === open && open === '(') depth++;
+      if (c === '\\') at++;
+      out += value.charAt(at);
+    }
+    malformed = true;
+    return out;
+  };
+  while (at < value.length) {
+    const c = value.charAt(at);
+    if (c === ' ' || c === '\t') at++;
+    else if (c === '(') comments.set(tokens.length, delimited('(', ')'));
+    else if (c === '"') tokens.push({ kind: 'quoted', text: delimited('"', '"') });
+    else if (c === '[') tokens.push({ kind: 'literal', text: `[${delimited('[', ']')}]` });
+    else if (SPECIALS.includes(c)) {
+      tokens.push({ kind: 'special', text: c });
+      at++;
+    } else {
+      WORD.lastIndex = at;
+      const word = WORD.exec(value)?.[0];
+      if (word === undefined) {
+        malformed = true;
+        at++;
+      } else {
+        tokens.push({ kind: 'word', text: word });
+        at += word.length;
+      }
+    }
+  }
+  return { tokens, comments, malformed };
+}
+
+/** Reads an address list: mailboxes and groups, in any mix. */
+export function parseMailboxes(value: string): MailboxList {
+  const { tokens, comments, malformed } = tokenize(value);
+  const list: MailboxList = { mailboxes: [], malformed };
+  let inGroup = false;
+  let first = 0;
+  let inAngle = false;
+  for (let i = 0; i <= tokens.length; i++) {
+    const token = tokens[i];
+    const special = token?.kind === 'special' ? token.text : '';
+    if (special === '<') inAngle = true;
+    if (special === '>') inAngle = false;
+    if (inAngle && token !== undefined) continue; // a route may hold commas and a colon: <@a,@b:c@d>
+    if (special === ':') {
+      // The tokens so far are a group's name (RFC 5322 section 3.4), which may hold no address.
+      if (inGroup || first === i || hasSpecial(tokens, first, i)) list.malformed = true;
+      inGroup = true;
+      first = i + 1;
+    } else if (token === undefined || special === ',' || special === ';') {
+      if (i > first) readMailbox(tokens, first, i, comments, list);
+      if (special === ';') {
+        if (!inGroup) list.malformed = true;
+        inGroup = false;
+      }
+      first = i + 1;
+    }
+  }
+  if (inGroup) list.malformed = true;
+  return list;
+}
+
+function hasSpecial(tokens: readonly Token[], from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (tokens[i]?.kind === 'special') return true;
+  return false;
+}
+
+/** One mailbox in tokens `from`…`to`: `phrase <route addr-spec>`, or a bare addr-spec. */
+function readMailbox(
+  tokens: readonly Token[],
+  from: number,
+  to: number,
+  comments: ReadonlyMap<number, string>,
+  list: MailboxList,
+): void {
+  const isSpecial = (i: number, text: string) => tokens[i]?.kind === 'special' && tokens[i]?.text === text;
+  let open = from;
+  while (open < to && !isSpecial(open, '<')) open++;
+  if (open === to) {
+    push(list, addrSpec(tokens, from, to, list), decodeWords(comments.get(to) ?? ''));
+    return;
+  }
+  const phrase = tokens.slice(from, open);
+  const displayName = decodeWords(phraseText(phrase));
+  while (open < to) {
+    let close = open + 1;
+    while (close < to && !isSpecial(close, '>')) close++;
+    let start = open + 1;
+    // The obsolete route says nothing about the mailbox (RFC 5322 section 4.4).
+    if (isSpecial(start, '@')) for (let i = start; i < close; i++) if (isSpecial(i, ':')) start = i + 1;
+    const box = push(list, addrSpec(tokens, start, close, list), displayName);
+    if (phrase.some((token) => token.kind === 'special') && box?.nameAddress !== undefined) {
+      list.malformed = true; // an address stands unquoted before the one in brackets, and it is not the same
+    }
+    if (close >= to || close + 1 < to) list.malformed = true; // no closing bracket, or text behind it
+    open = close + 1;
+    while (open < to && !isSpecial(open, '<')) open++;
+  }
+}
+
+/** Words with a space between them; nothing around a stray `@`, so that `a@b <c@d>` shows the address a@b. */
+function phraseText(phrase: readonly Token[]): string {
+  let text = '';
+  let previous: Token | undefined;
+  for (const token of phrase) {
+    const tight = previous === undefined || previous.kind === 'special' || token.kind === 'special';
+    text += tight ? token.text : ` ${token.text}`;
+    previous = token;
+  }
+  return text;
+}
+
+const ATEXT = String.raw`[^\s()<>@,;:\\"[\].\x00-\x1f\x7f]+`;
+const DOT_ATOM = new RegExp(`^${ATEXT}(?:\\.${ATEXT})*$`);
+
+/** The normal form of an addr-spec; undefined if there is nothing like one. */
+function addrSpec(tokens: readonly Token[], from: number, to: number, list: MailboxList): string | undefined {
+  const sides: string[] = [''];
+  let literal = false;
+  let previous: Token | undefined;
+  for (let i = from; i < to; i++) {
+    const token = tokens[i] as Token;
+    if (token.kind === 'special') {
+      if (token.text === '@') sides.push('');
+      else list.malformed = true;
+    } else {
+      // Words side by side need a dot between them, or this is a phrase and not an address.
+      if (previous !== undefined && previous.kind !== 'special') {
+        if (!previous.text.endsWith('.') && !token.text.startsWith('.')) list.malformed = true;
+      }
+      if (token.kind === 'literal') literal = true;
+      if (token.kind === 'quoted' && sides.length > 1) list.malformed = true;
+      sides[sides.length - 1] += token.text;
+    }
+    previous = token;
+  }
+  const domain = sides.pop() as string;
+  const local = sides.join('@');
+  if (sides.length !== 1 || local === '') list.malformed = true;
+  if (sides.length === 0) return undefined;
+  if (!literal && !DOT_ATOM.test(domain)) list.malformed = true;
+  // RFC 2047 section 5 allows no encoded word here; readers that decode one see another address ("Mailsploit").
+  if (hasEncodedWord(local) || hasEncodedWord(domain)) list.malformed = true;
+  const quoted = DOT_ATOM.test(local) ? local : `"${local.replace(/[\\"]/g, '\\$&')}"`;
+  return `${quoted}@${lowerAscii(domain)}`;
+}
+
+function hasEncodedWord(text: string): boolean {
+  const open = text.indexOf('=?');
+  return open >= 0 && text.indexOf('?=', open + 2) >= 0;
+}
+
+function lowerAscii(text: string): string {
+  return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
+}
+
+function push(list: MailboxList, address: string | undefined, displayName: string): Mailbox | undefined {
+  if (address === undefined) {
+    list.malformed = true;
+    return undefined;
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: decoded words smuggle them into what is displayed
+  if (/[\x00-\x1f\x7f]/.test(displayName)) list.malformed = true;
+  const box: Mailbox = { address, displayName };
+  const nameAddress = addressInName(displayName, address);
+  if (nameAddress !== undefined) box.nameAddress = nameAddress;
+  list.mailboxes.push(box);
+  return box;
+}
+
+/** Octets of an address on each side of its `@` (RFC 5321 section 4.5.3.1). */
+const MAX_SIDE = 255;
+
+/** The first thing like an address in a display name that is not `address`. Full-width letters count as plain ones. */
+function addressInName(name: string, address: string): string | undefined {
+  const text = name.normalize('NFKC');
+  const part = (c: string) => c !== '' && !/[\s()<>@,;:\\"'[\]]/.test(c);
+  for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
+    let from = at;
+    let to = at + 1;
+    while (at - from < MAX_SIDE && from > 0 && part(text.charAt(from - 1))) from--;
+    while (to - at <= MAX_SIDE && part(text.charAt(to))) to++;
+    const found = text.slice(from, to);
+    if (from < at && to > at + 1 && found.toLowerCase() !== address.toLowerCase()) return found;
+  }
+  return undefined;
+}
+
+const ENCODED_WORD = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\s]*)\?=/g;
+
+/** Encoded words of RFC 2047; one that cannot be decoded stays as it is. */
+export function decodeWords(text: string): string {
+  if (!text.includes('=?')) return text;
+  // White space between two encoded words is not part of the text (section 6.2).
+  return text
+    .replace(/\?=[ \t]+(?==\?)/g, '?=')
+    .replace(ENCODED_WORD, (word, charset: string, encoding: string, data: string) => {
+      const octets =
+        encoding === 'b' || encoding === 'B'
+          ? Buffer.from(data, 'base64')
+          : Buffer.from(
+              data
+                .replaceAll('_', ' ')
+                .replace(/=([0-9a-fA-F]{2})/g, (_, hex: string) =>
+                  String.fromCharCode(Number.parseInt(hex, 16)),
+                ),
+              'latin1',
+            );
+      return decodeCharset(octets, charset) ?? word;
+    });
+}

@@ -1,0 +1,170 @@
+/**
+ * Building S/MIME messages around CMS objects (RFC 8551 sections 3.2 to 3.5, RFC 1847 section 2.1), and parting a
+ * message (RFC 5322) into the fields that stay outside and the entity that is signed or encrypted. Kept fields keep
+ * order, folding and octets; only line ends become CRLF.
+ *
+ * Called by message.ts.
+ */
+import { assertBytes, buffer, concat, toHex, utf8 } from '../bytes.js';
+import { type HeaderField, parseHeaders } from './headers.js';
+import { canonicalize, encodeBase64Lines } from './transfer.js';
+
+const CRLF = utf8('\r\n');
+const MIME_VERSION = utf8('MIME-Version: 1.0\r\n');
+
+export interface SplitMessage {
+  /** From, To, Subject, Received and all others that are not about the content, in order. */
+  outer: Uint8Array;
+  /** MIME-Version and Content-* fields, the blank line, the body. */
+  entity: Uint8Array;
+}
+
+/** Fields that describe the content, so that the signature must cover them (RFC 8551 section 3.1). */
+function isContentField(field: HeaderField): boolean {
+  return field.key === 'mime-version' || field.key.startsWith('content-');
+}
+
+/**
+ * Parts a message for signing or encrypting. A text without any header is a body.
+ * @throws MailsealError MIME_MALFORMED with the offset, LIMIT_LENGTH
+ */
+export function splitMessage(message: Uint8Array): SplitMessage {
+  assertBytes(message, 'message');
+  const { fields, start, bodyStart } = parseHeaders(message);
+  const last = fields[fields.length - 1];
+  const closed = last === undefined ? bodyStart > start : last.end < bodyStart; // by a blank line
+  const lineClosed = last === undefined || message[last.end - 1] === 0x0a;
+  const outer: Uint8Array[] = [];
+  const inner: Uint8Array[] = [];
+  for (const field of fields) {
+    const kept = isContentField(field) ? inner : outer;
+    kept.push(field.bytes);
+    if (field === last && !lineClosed) kept.push(CRLF);
+  }
+  const blank = closed ? message.subarray(last?.end ?? start, bodyStart) : CRLF;
+  return { outer: concat(outer), entity: concat([...inner, blank, message.subarray(bodyStart)]) };
+}
+
+/**
+ * A message of outer fields and an entity, as after decryption. Fields of the entity that the outer ones have too are
+ * left out, so that no From appears twice; the entity's exact octets are the caller's to keep.
+ * @throws MailsealError MIME_MALFORMED, LIMIT_LENGTH
+ */
+export function joinMessage(outer: Uint8Array, entity: Uint8Array): Uint8Array {
+  const outside = parseHeaders(outer);
+  const split = parseHeaders(entity);
+  const pieces: Uint8Array[] = [outerFields(outer)];
+  if (outside.all('mime-version').length === 0 && split.all('mime-version').length === 0)
+    pieces.push(MIME_VERSION);
+  for (const field of split.fields) if (outside.all(field.key).length === 0) pieces.push(field.bytes);
+  const last = split.fields[split.fields.length - 1];
+  if (last !== undefined && entity[last.end - 1] !== 0x0a) pieces.push(CRLF);
+  if ((last?.end ?? split.start) === split.bodyStart) pieces.push(CRLF);
+  pieces.push(entity.subarray(last?.end ?? split.start));
+  return concat(pieces);
+}
+
+/** Outer fields with CRLF line ends, the last one closed, and nothing that would end the header early. */
+function outerFields(outer: Uint8Array): Uint8Array {
+  assertBytes(outer, 'outer');
+  const { fields } = parseHeaders(outer);
+  const last = fields[fields.length - 1];
+  if (last === undefined) return new Uint8Array(0);
+  const octets = canonicalize(outer.subarray((fields[0] as HeaderField).start, last.end));
+  return octets[octets.length - 1] === 0x0a ? octets : concat([octets, CRLF]);
+}
+
+/** The start of a message around kept fields, or nothing, for an entity that is wrapped again. */
+function messageStart(outer: Uint8Array | undefined): Uint8Array[] {
+  return outer === undefined ? [] : [outerFields(outer), MIME_VERSION];
+}
+
+/** Octets of randomness in a boundary. */
+const MIN_RANDOM = 16;
+
+/** `micalg` values are lists of tokens (RFC 8551 section 3.5.3.2). */
+const MICALG = /^[a-z0-9-]+(?:,[a-z0-9-]+)*$/;
+
+export interface MultipartSignedParts {
+  /** Fields of the message; without them the result is a bare entity. */
+  outer?: Uint8Array | undefined;
+  /** What was signed: the result of prepareEntity. */
+  content: Uint8Array;
+  /** The detached CMS signature, DER. */
+  signature: Uint8Array;
+  /** Digest algorithms as in `sha-256`. */
+  micalg: string;
+  /** At least 16 random octets for the boundary: the same octets, the same message. */
+  random: Uint8Array;
+}
+
+/** A clear-signed message (RFC 8551 section 3.5.3). The boundary is one that the content does not have. */
+export function buildMultipartSigned(parts: MultipartSignedParts): Uint8Array {
+  const { outer, content, signature, micalg, random } = parts;
+  assertBytes(content, 'content');
+  assertBytes(signature, 'signature');
+  assertBytes(random, 'random');
+  if (random.length < MIN_RANDOM) throw new RangeError(`random must have ${MIN_RANDOM} octets or more`);
+  if (!MICALG.test(micalg)) throw new RangeError(`not a micalg value: ${micalg}`);
+  const boundary = freeBoundary(content, `mailseal-${toHex(random.subarray(0, 24))}`);
+  return concat([
+    ...messageStart(outer),
+    utf8(
+      `Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n` +
+        ` micalg="${micalg}";\r\n boundary="${boundary}"\r\n\r\n--${boundary}\r\n`,
+    ),
+    content,
+    utf8(
+      `\r\n--${boundary}\r\nContent-Type: application/pkcs7-signature; name="smime.p7s"\r\n` +
+        'Content-Transfer-Encoding: base64\r\n' +
+        'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
+    ),
+    encodeBase64Lines(signature),
+    utf8(`--${boundary}--\r\n`),
+  ]);
+}
+
+function freeBoundary(content: Uint8Array, wanted: string): string {
+  let boundary = wanted;
+  for (let i = 1; buffer(content).includes(`--${boundary}`, 0, 'latin1'); i++) boundary = `${wanted}-${i}`;
+  return boundary;
+}
+
+export type SmimeType =
+  | 'signed-data'
+  | 'enveloped-data'
+  | 'certs-only'
+  | 'compressed-data'
+  | 'authEnveloped-data';
+
+/** File name extensions of RFC 8551 section 3.2.1. */
+const FILE_NAMES: Readonly<Record<SmimeType, string>> = {
+  'signed-data': 'smime.p7m',
+  'enveloped-data': 'smime.p7m',
+  'authEnveloped-data': 'smime.p7m',
+  'certs-only': 'smime.p7c',
+  'compressed-data': 'smime.p7z',
+};
+
+export interface Pkcs7MimeParts {
+  /** Fields of the message; without them the result is a bare entity. */
+  outer?: Uint8Array | undefined;
+  smimeType: SmimeType;
+  /** The CMS object, BER or DER. */
+  content: Uint8Array;
+}
+
+/** An application/pkcs7-mime message or entity (RFC 8551 section 3.2). */
+export function buildPkcs7Mime({ outer, smimeType, content }: Pkcs7MimeParts): Uint8Array {
+  assertBytes(content, 'content');
+  const name = FILE_NAMES[smimeType];
+  return concat([
+    ...messageStart(outer),
+    utf8(
+      `Content-Type: application/pkcs7-mime; smime-type=${smimeType};\r\n name="${name}"\r\n` +
+        'Content-Transfer-Encoding: base64\r\n' +
+        `Content-Disposition: attachment; filename="${name}"\r\n\r\n`,
+    ),
+    encodeBase64Lines(content),
+  ]);
+}

@@ -1,0 +1,134 @@
+/**
+ * Canonical line ends (RFC 8551 section 3.1.1) and the transfer encodings of RFC 2045 section 6, on octets. Base64 and
+ * line ends run in WASM (assembly/base64.ts, assembly/lines.ts).
+ *
+ * Called by mime.ts, sevenbit.ts, build.ts and message.ts.
+ */
+import { assertBytes, buffer } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import * as wasm from '../wasm.js';
+
+/** Makes every line end CRLF: LF without CR, and CR without LF. Returns the same array if nothing changes. */
+export function canonicalize(bytes: Uint8Array): Uint8Array {
+  assertBytes(bytes, 'bytes');
+  const { lone } = wasm.scanLines(bytes);
+  return lone === 0 ? bytes : wasm.canonicalLines(bytes, lone);
+}
+
+/** Base64 in lines of 76 characters, CRLF behind each, the last one too. */
+export function encodeBase64Lines(bytes: Uint8Array): Uint8Array {
+  assertBytes(bytes, 'bytes');
+  return wasm.encodeBase64Lines(bytes);
+}
+
+/**
+ * Base64 over white space.
+ * @param strict refuse foreign characters, text behind the padding, and an incomplete end; otherwise skip them
+ * @throws MailsealError MIME_MALFORMED with the offset
+ */
+export function decodeBase64(bytes: Uint8Array, strict = true): Uint8Array {
+  assertBytes(bytes, 'bytes');
+  if (strict) return wasm.decodeBase64(bytes);
+  return Buffer.from(buffer(bytes).toString('latin1'), 'base64');
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const TAB = 0x09;
+const EQUALS = 0x3d;
+
+/** The value of a hexadecimal digit, or -1. */
+function hexDigit(c: number | undefined): number {
+  if (c === undefined) return -1;
+  if (c >= 0x30 && c <= 0x39) return c - 0x30;
+  const upper = c & 0xdf;
+  return upper >= 0x41 && upper <= 0x46 ? upper - 0x37 : -1;
+}
+
+/**
+ * Quoted-printable of RFC 2045 section 6.7. White space at the end of a line was added in transport and goes (rule 3).
+ * @param strict refuse `=` that starts neither an escape nor a soft line break; otherwise it stands for itself
+ * @throws MailsealError MIME_MALFORMED with the offset
+ */
+export function decodeQuotedPrintable(bytes: Uint8Array, strict = true): Uint8Array {
+  assertBytes(bytes, 'bytes');
+  const out = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
+  let kept = 0; // `length` without the white space at the end so far
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i] as number;
+    if (c === EQUALS) {
+      const high = hexDigit(bytes[i + 1]);
+      const low = hexDigit(bytes[i + 2]);
+      if (high >= 0 && low >= 0) {
+        out[length++] = (high << 4) | low;
+        kept = length;
+        i += 2;
+        continue;
+      }
+      let end = i + 1;
+      while (bytes[end] === SPACE || bytes[end] === TAB) end++;
+      if (bytes[end] === CR && bytes[end + 1] === LF) end++;
+      if (bytes[end] === LF || end >= bytes.length) {
+        kept = length; // white space before a soft line break is content
+        i = end;
+        continue;
+      }
+      if (strict) throw new MailsealError('MIME_MALFORMED', 'a broken escape', { offset: i });
+    } else if (c === LF || (c === CR && bytes[i + 1] === LF)) {
+      length = kept;
+    }
+    out[length++] = c;
+    if (c !== SPACE && c !== TAB) kept = length;
+  }
+  return out.subarray(0, kept);
+}
+
+const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
+/** Characters of a line, without the `=` of a soft line break (RFC 2045 section 6.7 rule 5). */
+const MAX_LINE = 75;
+
+/**
+ * Quoted-printable of a text with CRLF line ends; other control characters become escapes. Also protected: white space
+ * at the end of a line, and the F of a line that starts with "From " (RFC 2049 section 3).
+ */
+export function encodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
+  assertBytes(bytes, 'bytes');
+  // Three characters an octet, and three more for the soft line break after every 25 escapes at the least.
+  const out = Buffer.allocUnsafe(bytes.length * 3 + Math.ceil(bytes.length / 25) * 3 + 3);
+  let length = 0;
+  let column = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i] as number;
+    if (c === CR && bytes[i + 1] === LF) {
+      out[length++] = CR;
+      out[length++] = LF;
+      column = 0;
+      i++;
+      continue;
+    }
+    const lineEnds = i + 1 === bytes.length || (bytes[i + 1] === CR && bytes[i + 2] === LF);
+    const plain = (c > SPACE && c < 0x7f && c !== EQUALS) || ((c === SPACE || c === TAB) && !lineEnds);
+    if (column + (plain ? 1 : 3) > MAX_LINE) {
+      out[length++] = EQUALS;
+      out[length++] = CR;
+      out[length++] = LF;
+      column = 0;
+    }
+    if (plain && !(column === 0 && c === 0x46 && isFrom(bytes, i))) {
+      out[length++] = c;
+      column++;
+    } else {
+      out[length++] = EQUALS;
+      out[length++] = HEX[c >>> 4] as number;
+      out[length++] = HEX[c & 15] as number;
+      column += 3;
+    }
+  }
+  return out.subarray(0, length);
+}
+
+function isFrom(bytes: Uint8Array, at: number): boolean {
+  return buffer(bytes).toString('latin1', at, at + 5) === 'From ';
+}
