@@ -1,0 +1,19 @@
+/** asn1js: DER to its objects. */
+import { createRequire } from 'node:module';
+import * as asn1js from 'asn1js';
+
+const { version } = createRequire(import.meta.url)('asn1js/package.json');
+
+export async function create() {
+  return {
+    impl: 'asn1js',
+    version,
+    parse(der) {
+      return () => {
+        const { offset, result } = asn1js.fromBER(der, { maxNodes: 100_000 });
+        if (offset !== der.length) throw new Error(`asn1js: ${result.error}`);
+        return result;
+      };
+    },
+  };
+}
