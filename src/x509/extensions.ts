@@ -13,7 +13,7 @@ import {
   readOctets,
   readOid,
   readSmallInteger,
-  readUtf8,
+  readString,
 } from '../asn1/values.js';
 import { latin1 } from '../bytes.js';
 import { Name, normalizeEmail } from './name.js';
@@ -172,11 +172,11 @@ export function readAltNameEmails(node: DerNode): string[] {
 function readSmtpUtf8Mailbox(general: DerNode): string | undefined {
   if (!general.is(contextConstructed(0))) return undefined;
   const other = general.reader(contextConstructed(0), 'otherName');
-  const type = readOid(other.next(Tag.OID, 'type-id'));
+  // Names of other types may hold anything, and do.
+  if (readOid(other.next(Tag.OID, 'type-id')) !== OID.smtpUTF8Mailbox) return undefined;
   const value = other.next(contextConstructed(0), 'value').reader(contextConstructed(0), 'value');
-  const inner = value.any('value');
-  value.end();
   other.end();
-  if (type !== OID.smtpUTF8Mailbox) return undefined;
-  return readUtf8(readOctets(inner.expect(Tag.UTF8, 'SmtpUTF8Mailbox')), inner);
+  const mailbox = value.next(Tag.UTF8, 'SmtpUTF8Mailbox');
+  value.end();
+  return readString(mailbox);
 }

@@ -8,7 +8,7 @@ import { OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOid, readString } from '../asn1/values.js';
-import { buffer, concat, equal, toHex, utf8 } from '../bytes.js';
+import { equal, toHex, utf8 } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 
 export interface NameAttribute {
@@ -16,7 +16,9 @@ export interface NameAttribute {
   readonly oid: string;
   /** Short name as RFC 4514 prints it (`CN`), or the dotted type. */
   readonly name: string;
-  /** Decoded text; of a value that is no readable string, `#` and the hexadecimal of its encoding. */
+  /** Decoded text; undefined if the value is no string, or one that cannot be decoded. */
+  readonly text: string | undefined;
+  /** The text, or else `#` and the hexadecimal of the encoding. */
   readonly value: string;
   /** The encoded value. */
   readonly node: DerNode;
@@ -49,6 +51,7 @@ export class Name {
   /** The RDNSequence. */
   readonly node: DerNode;
   #rdns: NameAttribute[][] | undefined;
+  #comparableText: string | undefined;
   #canonical: Uint8Array | undefined;
 
   private constructor(node: DerNode) {
@@ -94,12 +97,17 @@ export class Name {
    * them: a NUL must never make two names equal. Values that are no strings compare by their octets.
    */
   get canonical(): Uint8Array {
-    this.#canonical ??= concat(this.rdns.map(canonicalRdn));
+    this.#canonical ??= utf8(this.#comparable);
     return this.#canonical;
   }
 
   equals(other: Name): boolean {
-    return equal(this.der, other.der) || equal(this.canonical, other.canonical);
+    return equal(this.der, other.der) || this.#comparable === other.#comparable;
+  }
+
+  get #comparable(): string {
+    this.#comparableText ??= this.rdns.map(comparableRdn).join('');
+    return this.#comparableText;
   }
 
   /**
@@ -150,29 +158,23 @@ function hexValue(node: DerNode): string {
   return `#${toHex(node.bytes)}`;
 }
 
-/** Kind of a value in the canonical form: text, or octets of an encoding that is no text. */
-const TEXT = 1;
-const OCTETS = 2;
-
 /** Length-prefixed all through, so that no attribute's content can look like a boundary. */
-function canonicalRdn(rdn: readonly NameAttribute[]): Uint8Array {
-  const attributes = rdn.map(({ oid, node }) => {
-    const type = utf8(oid);
-    const text = readText(node);
-    const value = text === undefined ? node.bytes : utf8(fold(text));
-    const head = new Uint8Array(8);
-    const view = new DataView(head.buffer);
-    view.setUint16(0, type.length);
-    view.setUint8(2, text === undefined ? OCTETS : TEXT);
-    view.setUint32(4, value.length);
-    return concat([head, type, value]);
-  });
-  attributes.sort((a, b) => buffer(a).compare(b));
-  const count = new Uint8Array(4);
-  new DataView(count.buffer).setUint32(0, attributes.length);
-  return concat([count, ...attributes]);
+function comparableRdn(rdn: readonly NameAttribute[]): string {
+  if (rdn.length === 1) return `1:${comparableAttribute(rdn[0] as NameAttribute)}`;
+  return `${rdn.length}:${rdn.map(comparableAttribute).sort().join('')}`;
 }
 
+function comparableAttribute({ oid, text, node }: NameAttribute): string {
+  // An unpaired surrogate has no UTF-8: such a value compares by its octets.
+  if (text === undefined || UNPAIRED_SURROGATE.test(text)) {
+    const hex = toHex(node.bytes);
+    return `${oid}#${hex.length}:${hex}`;
+  }
+  const folded = fold(text);
+  return `${oid}=${folded.length}:${folded}`;
+}
+
+const UNPAIRED_SURROGATE = /\p{Cs}/u;
 const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
 const WHITE_SPACE = /[\s\u0085]+/g;
 
@@ -182,9 +184,10 @@ function fold(text: string): string {
   return text.normalize('NFKC').toLowerCase().normalize('NFKC').replace(WHITE_SPACE, ' ').trim();
 }
 
-function printAttribute({ oid, name, node }: NameAttribute): string {
-  const text = SHORT_NAMES[oid] === undefined ? undefined : readText(node);
-  return `${name}=${text === undefined ? hexValue(node) : escapeValue(text)}`;
+/** A type without a short name takes the hexadecimal form (RFC 4514 2.4). */
+function printAttribute({ oid, name, text, node }: NameAttribute): string {
+  const readable = text !== undefined && oid !== name;
+  return `${name}=${readable ? escapeValue(text) : hexValue(node)}`;
 }
 
 /** What must be escaped wherever it stands (RFC 4514 2.4), and what could steer a terminal or hide text. */
