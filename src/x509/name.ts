@@ -132,12 +132,8 @@ function readRdns(node: DerNode): NameAttribute[][] {
       const oid = readOid(pair.next(Tag.OID, 'type'));
       const value = pair.any('value');
       pair.end();
-      rdn.push({
-        oid,
-        name: SHORT_NAMES[oid] ?? oid,
-        value: readText(value) ?? hexValue(value),
-        node: value,
-      });
+      const text = readText(value);
+      rdn.push({ oid, name: SHORT_NAMES[oid] ?? oid, text, value: text ?? hexValue(value), node: value });
     }
     if (rdn.length === 0) throw set.fail('X509_MALFORMED', 'a RelativeDistinguishedName without attributes');
     return rdn;
