@@ -8,7 +8,7 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import type { Certificate, RecipientIdentifier } from '../src/index.js';
+import type { RecipientIdentifier } from '../src/index.js';
 import { seededRandom } from './inputs.js';
 import { BARE, MAILSEAL, mailseal } from './mailseal.js';
 import type { Case, Group } from './measure.js';
@@ -81,21 +81,27 @@ export async function lookupGroups({ inputs: { folder } }: Peers): Promise<Group
   const store = await mailseal.openKeyStore(`sqlite:${join(folder, 'keys.db')}`, {
     sealKey: randomBytes(32),
   });
-  const certificates: Certificate[] = [];
-  for (let index = 0; index < USERS * HISTORY; index++) {
+  const entries = Array.from({ length: USERS * HISTORY }, (_, index) => {
     const made = maker.make(index);
-    const certificate = mailseal.Certificate.parse(made.certificate);
-    const privateKey = mailseal.PrivateKey.parse(made.privateKey);
-    await store.add({ user: `user${index % USERS}@example.com`, privateKey, certificate });
-    certificates.push(certificate);
-  }
+    return {
+      user: `user${index % USERS}@example.com`,
+      certificate: mailseal.Certificate.parse(made.certificate),
+      privateKey: mailseal.PrivateKey.parse(made.privateKey),
+    };
+  });
+  const added = await store.addMany(entries);
+  assertResult(
+    added.every(({ outcome }) => outcome === 'added'),
+    JOB,
+    MAILSEAL.impl,
+  );
 
   const identify = (serial: number): RecipientIdentifier => {
     const { issuer, serialNumber } = mailseal.Certificate.parse(maker.make(serial).certificate);
     return { type: 'issuerAndSerialNumber', issuer, serialNumber };
   };
   const mails = Array.from({ length: MAILS }, (_, index) => {
-    const known = certificates[Math.floor(random() * certificates.length)];
+    const known = entries[Math.floor(random() * entries.length)]?.certificate;
     if (known === undefined) throw new Error('no certificate');
     const { issuer, serialNumber } = known;
     const recipients: RecipientIdentifier[] = [
