@@ -99,7 +99,10 @@ export function readOctets(node: DerNode): Uint8Array {
   return node.constructed ? concat(segments(node, 0x04)) : node.content;
 }
 
-/** The primitive segments of a constructed string, in order, at any depth; all must be of the string's own type. */
+/**
+ * The primitive segments of a constructed string, in order, at any depth. They are OCTET STRINGs, also those of a
+ * character string or time (8.23.6), and BIT STRINGs only in a BIT STRING (8.6.4).
+ */
 function segments(node: DerNode, identifier: number): Uint8Array[] {
   const parts: Uint8Array[] = [];
   const open = [...node.children].reverse();
@@ -149,7 +152,7 @@ const UTF8_DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** A character string of any universal type. TeletexString is read as Latin-1, as every peer does. */
 export function readString(node: DerNode): string {
   const tag = node.tagNumber;
-  const content = node.constructed ? concat(segments(node, 0x00 | tag)) : node.content;
+  const content = node.constructed ? concat(segments(node, 0x04)) : node.content;
   if (node.tagClass !== 0) throw node.fail('ASN1_UNEXPECTED', `${node.describe()} is not a string type`);
   switch (tag) {
     case 12:
@@ -212,7 +215,7 @@ const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d)(?:[.,](\d
  * which names no moment, is refused. UTCTime years 50 to 99 are 1950 to 1999 (RFC 5280 4.1.2.5.1).
  */
 export function readTime(node: DerNode): Date {
-  const content = node.constructed ? concat(segments(node, node.tagNumber)) : node.content;
+  const content = node.constructed ? concat(segments(node, 0x04)) : node.content;
   const text = Buffer.from(content).toString('latin1');
   const utc = node.tagNumber === 23;
   if (node.tagClass !== 0 || (!utc && node.tagNumber !== 24)) {

@@ -161,6 +161,17 @@ export class DerWriter {
   }
 }
 
+/**
+ * Identifier and length octets of a value of `length` content octets: for a writer that keeps a big content out of
+ * {@link DerWriter} and so copies it once.
+ */
+export function derHeader(tag: Tag, length: number): Uint8Array {
+  const header = new Uint8Array(1 + lengthOctets(length));
+  header[0] = tag & 0xff;
+  putLength(header, 1, length);
+  return header;
+}
+
 function lengthOctets(length: number): number {
   return length < 0x80 ? 1 : length < 0x100 ? 2 : length < 0x1_0000 ? 3 : length < 0x100_0000 ? 4 : 5;
 }
