@@ -36,12 +36,17 @@ export type ErrorCode =
   | 'LIMIT_DEPTH' // nesting
   | 'LIMIT_RECORDS' // number of values
   | 'LIMIT_LENGTH' // size of an input
-  | 'LIMIT_COST' // iterations of key derivation
+  | 'LIMIT_COST' // iterations of key derivation, signatures to verify
   // Not trusted, not intact.
   | 'NOT_TRUSTED' // no valid path to a trust anchor
   | 'SIGNATURE_INVALID' // the signature does not match
   | 'CONTENT_CHANGED' // the content's digest is not the signed one
   | 'NOT_SIGNED' // no signer at all
+  | 'NOT_ENCRYPTED' // signed, but nothing in it to decrypt
+  | 'SIGNER_UNKNOWN' // the signer's certificate is not at hand
+  | 'SIGNATURE_WEAK' // made with SHA-1 or a key that can be broken
+  | 'SENDER_MISMATCH' // a mail whose From is not the signer's address
+  | 'CONTENT_MISSING' // a detached signature, and not what it is over
   // Use and environment.
   | 'KEY_UNSUITABLE' // a certificate or key may not be used for this
   | 'STORE_INVALID' // not a key store, or of another schema version

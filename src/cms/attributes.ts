@@ -1,0 +1,150 @@
+/**
+ * Attributes of a signer (RFC 5652 5.3, section 11): reading signedAttrs, the DER form in which they are signed (5.4),
+ * and writing them. contentType, messageDigest and signingTime are decoded; all others are kept as nodes. Refused:
+ * contentType or messageDigest absent, twice, or with other than one value (11.1, 11.2).
+ * Used by signed.ts and signing.ts.
+ */
+import { describeOid, OID } from '../asn1/oids.js';
+import { contextConstructed, Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
+import { derHeader, writeDer } from '../asn1/write.js';
+import { buffer, concat } from '../bytes.js';
+
+export interface Attribute {
+  /** Dotted type. */
+  readonly oid: string;
+  readonly values: readonly DerNode[];
+  readonly node: DerNode;
+}
+
+/** Attribute ::= SEQUENCE { attrType, attrValues SET OF }, or undefined if the node is something else. */
+function tryAttribute(node: DerNode): Attribute | undefined {
+  if (!node.is(Tag.SEQUENCE)) return undefined;
+  const [type, values, more] = node.children;
+  if (!type?.is(Tag.OID) || !values?.is(Tag.SET) || more !== undefined) return undefined;
+  return { oid: readOid(type), values: values.children, node };
+}
+
+/** The attributes of a SET, whatever its tag. @throws MailsealError CMS_MALFORMED */
+export function readAttributes(set: DerNode): Attribute[] {
+  return set.children.map((node) => {
+    const attribute = tryAttribute(node);
+    if (attribute === undefined) throw node.fail('CMS_MALFORMED', 'this is no Attribute');
+    return attribute;
+  });
+}
+
+/** Whether a SET could be taken for signed attributes. */
+export function isAttributeSet(node: DerNode): boolean {
+  const { children } = node;
+  return (
+    node.is(Tag.SET) && children.length > 0 && children.every((child) => tryAttribute(child) !== undefined)
+  );
+}
+
+export interface SignedAttributes {
+  /** All of them, in the order of the message. */
+  readonly all: readonly Attribute[];
+  /** Dotted OID. */
+  readonly contentType: string;
+  readonly messageDigest: Uint8Array;
+  readonly signingTime?: Date;
+}
+
+/** @param node signedAttrs, the [0]. @throws MailsealError CMS_MALFORMED, ASN1_* */
+export function readSignedAttributes(node: DerNode): SignedAttributes {
+  const all = readAttributes(node.expect(contextConstructed(0), 'signedAttrs'));
+  const contentType = single(node, all, OID.contentType);
+  const messageDigest = single(node, all, OID.messageDigest);
+  const signingTime = all.some(({ oid }) => oid === OID.signingTime)
+    ? readTime(single(node, all, OID.signingTime))
+    : undefined;
+  return {
+    all,
+    contentType: readOid(contentType.expect(Tag.OID, 'contentType')),
+    messageDigest: readOctets(messageDigest.expect(Tag.OCTET_STRING, 'messageDigest')),
+    ...(signingTime && { signingTime }),
+  };
+}
+
+/** The one value of an attribute that must be there exactly once. */
+function single(node: DerNode, all: readonly Attribute[], oid: string): DerNode {
+  const [attribute, ...others] = all.filter((one) => one.oid === oid);
+  if (attribute === undefined) throw node.fail('CMS_MALFORMED', `no signed attribute ${describeOid(oid)}`);
+  if (others.length > 0) {
+    throw attribute.node.fail('CMS_MALFORMED', `the signed attribute ${describeOid(oid)} occurs twice`);
+  }
+  const [value, ...more] = attribute.values;
+  if (value === undefined || more.length > 0) {
+    throw attribute.node.fail('CMS_MALFORMED', `${describeOid(oid)} has ${attribute.values.length} values`);
+  }
+  return value;
+}
+
+/**
+ * What the signature of a signer with signed attributes covers: their DER encoding with the tag of SET in place of [0]
+ * (RFC 5652 5.4). Of DER that is the message's own octets but the first one; BER and an unsorted set are encoded anew.
+ */
+export function signedAttributesDer(node: DerNode): Uint8Array {
+  if (!node.isDer || !isSorted(node.children)) {
+    const items = node.children.map(toDer);
+    return writeDer((w) => w.setOf(items));
+  }
+  return asReceived(node);
+}
+
+/** The octets as they are, as a SET. Some signers sign what they send, without sorting it; RFC 5652 wants it sorted. */
+export function asReceived(node: DerNode): Uint8Array {
+  const bytes = node.bytes.slice();
+  bytes[0] = Tag.SET;
+  return bytes;
+}
+
+function isSorted(nodes: readonly DerNode[]): boolean {
+  return nodes.every((node, i) => {
+    const next = nodes[i + 1];
+    return next === undefined || buffer(node.bytes).compare(next.bytes) <= 0;
+  });
+}
+
+/** The universal string types, times among them: those that BER may cut into segments. */
+const STRING_TAGS = new Set([3, 4, 12, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30]);
+
+/**
+ * DER of a value whose type is known by its tag alone: definite lengths, strings in one piece, sets sorted, TRUE as
+ * FF. Below an IMPLICIT tag the type is hidden, and a string in pieces stays one.
+ */
+function toDer(node: DerNode): Uint8Array {
+  if (!node.constructed) {
+    const isTrue = node.is(Tag.BOOLEAN) && readBoolean(node);
+    return encode(node, isTrue ? Uint8Array.of(0xff) : node.content);
+  }
+  if (node.tagClass === 0 && STRING_TAGS.has(node.tagNumber)) return stringToDer(node);
+  const children = node.children.map(toDer);
+  if (node.is(Tag.SET)) children.sort((a, b) => buffer(a).compare(b));
+  return encode(node, concat(children));
+}
+
+function stringToDer(node: DerNode): Uint8Array {
+  return writeDer((w) => {
+    if (!node.is(Tag.BIT_STRING)) w.tagged(node.tagNumber, readSegments(node));
+    else {
+      const { bytes, unusedBits } = readBitString(node);
+      w.bitString(bytes, unusedBits);
+    }
+  });
+}
+
+/** The octets of any constructed string: its segments are OCTET STRINGs whatever its type (X.690 8.23). */
+function readSegments(node: DerNode): Uint8Array {
+  return node.constructed ? concat(node.children.map(readSegments)) : node.content;
+}
+
+/** The value with the identifier octets of `node`, however long its tag number is. */
+function encode(node: DerNode, content: Uint8Array): Uint8Array {
+  let identifierLength = 1;
+  if ((node.identifier & 31) === 31) while (((node.bytes[identifierLength++] ?? 0) & 0x80) !== 0);
+  const length = derHeader(0, content.length).subarray(1);
+  return concat([node.bytes.subarray(0, identifierLength), length, content]);
+}

@@ -1,0 +1,88 @@
+/**
+ * ContentInfo (RFC 5652 section 3) and EncapsulatedContentInfo (5.2), read from BER and written as DER. Content is
+ * handed on as the octets that are digested, a view where the encoding allows it. Refused: ContentInfo without content.
+ * Used by every CMS type here and by the S/MIME layer, which asks what a message holds.
+ */
+import { describeOid, OID } from '../asn1/oids.js';
+import { contextConstructed, Tag } from '../asn1/tags.js';
+import { DerNode, parseDer } from '../asn1/tape.js';
+import { readOctets, readOid } from '../asn1/values.js';
+import { derHeader, writeDer } from '../asn1/write.js';
+import { concat } from '../bytes.js';
+
+export interface ContentInfo {
+  /** Dotted OID. */
+  readonly contentType: string;
+  /** The value below [0]. */
+  readonly content: DerNode;
+}
+
+/**
+ * @param input a CMS object in BER or DER (nothing after it), or its node
+ * @throws MailsealError ASN1_*, LIMIT_*; CMS_MALFORMED if there is no content
+ */
+export function readContentInfo(input: Uint8Array | DerNode): ContentInfo {
+  const node = input instanceof DerNode ? input : parseDer(input);
+  const reader = node.reader(Tag.SEQUENCE, 'ContentInfo');
+  const contentType = readOid(reader.next(Tag.OID, 'contentType'));
+  const wrapper = reader.optional(contextConstructed(0));
+  if (wrapper === undefined) {
+    throw node.fail('CMS_MALFORMED', `${describeOid(contentType)} without content`);
+  }
+  reader.end();
+  const inner = wrapper.reader(contextConstructed(0), 'content');
+  const content = inner.any('content');
+  inner.end();
+  return { contentType, content };
+}
+
+/** The content of a ContentInfo whose type has to be `oid`. @throws MailsealError UNSUPPORTED_FEATURE with its OID */
+export function contentOfType(info: ContentInfo, oid: string): DerNode {
+  if (info.contentType === oid) return info.content;
+  throw info.content.fail(
+    'UNSUPPORTED_FEATURE',
+    `${describeOid(info.contentType)}, where ${describeOid(oid)} is wanted`,
+    { oid: info.contentType },
+  );
+}
+
+export interface EncapsulatedContentInfo {
+  /** Dotted OID. */
+  readonly contentType: string;
+  /** The octets that are digested; undefined if the content is detached. */
+  readonly content: Uint8Array | undefined;
+}
+
+/**
+ * EncapsulatedContentInfo, or the ContentInfo that PKCS#7 1.5 has in its place. There the content may be of any type,
+ * and the digest covers its content octets without tag and length (RFC 5652 5.2.1).
+ */
+export function readEncapsulated(node: DerNode): EncapsulatedContentInfo {
+  const reader = node.reader(Tag.SEQUENCE, 'encapContentInfo');
+  const contentType = readOid(reader.next(Tag.OID, 'eContentType'));
+  const wrapper = reader.optional(contextConstructed(0));
+  reader.end();
+  if (wrapper === undefined) return { contentType, content: undefined };
+  const inner = wrapper.reader(contextConstructed(0), 'eContent');
+  const content = inner.any('eContent');
+  inner.end();
+  if (content.is(Tag.OCTET_STRING)) return { contentType, content: readOctets(content) };
+  // PKCS#7 has an OCTET STRING here too where the type is data.
+  if (contentType === OID.data) content.expect(Tag.OCTET_STRING, 'eContent');
+  return { contentType, content: content.content };
+}
+
+/** Encoded octets in pieces: a message is joined once, at the end, so that a big content is copied once. */
+export type Pieces = readonly Uint8Array[];
+
+/** Puts a header in front of pieces that are the content of one value. */
+export function enclose(tag: Tag, pieces: Pieces): Pieces {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return [derHeader(tag, length), ...pieces];
+}
+
+/** A whole ContentInfo, joined. */
+export function writeContentInfo(contentType: string, content: Pieces): Uint8Array {
+  const type = writeDer((w) => w.oid(contentType));
+  return concat(enclose(Tag.SEQUENCE, [type, ...enclose(contextConstructed(0), content)]));
+}

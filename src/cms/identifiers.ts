@@ -1,0 +1,92 @@
+/**
+ * How a message names a certificate: IssuerAndSerialNumber or SubjectKeyIdentifier, the two alternatives that
+ * SignerIdentifier (RFC 5652 5.3) and RecipientIdentifier (6.2.1) share. Used by signers, recipients and the key store.
+ */
+import { context, contextString, Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readOctets } from '../asn1/values.js';
+import type { DerWriter } from '../asn1/write.js';
+import { equal, toHex } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import type { Certificate } from '../x509/certificate.js';
+import { Name } from '../x509/name.js';
+
+export type CertificateIdentifier =
+  | {
+      readonly type: 'issuerAndSerialNumber';
+      readonly issuer: Name;
+      /** Content octets of the INTEGER. */
+      readonly serialNumber: Uint8Array;
+    }
+  | { readonly type: 'subjectKeyIdentifier'; readonly keyIdentifier: Uint8Array };
+
+/** @throws MailsealError ASN1_UNEXPECTED, ASN1_BAD_VALUE */
+export function readIdentifier(node: DerNode, what: string): CertificateIdentifier {
+  if (node.is(contextString(0))) {
+    return { type: 'subjectKeyIdentifier', keyIdentifier: readOctets(node) };
+  }
+  const reader = node.reader(Tag.SEQUENCE, what);
+  const issuer = Name.parse(reader.next(Tag.SEQUENCE, 'issuer'));
+  const serial = reader.next(Tag.INTEGER, 'serialNumber');
+  reader.end();
+  if (serial.content.length === 0) throw serial.fail('ASN1_BAD_VALUE', 'serialNumber is empty');
+  return { type: 'issuerAndSerialNumber', issuer, serialNumber: serial.content };
+}
+
+/** @throws MailsealError KEY_UNSUITABLE if the certificate has no subjectKeyIdentifier and is to be named by one */
+export function writeIdentifier(
+  w: DerWriter,
+  certificate: Certificate,
+  type: CertificateIdentifier['type'],
+): void {
+  if (type === 'issuerAndSerialNumber') {
+    w.sequence((w) => {
+      w.raw(certificate.issuer.der);
+      w.tagged(Tag.INTEGER, certificate.serialNumber);
+    });
+    return;
+  }
+  const keyIdentifier = certificate.subjectKeyIdentifier;
+  if (keyIdentifier === undefined) {
+    throw new MailsealError(
+      'KEY_UNSUITABLE',
+      `the certificate of ${certificate.subject} has no subjectKeyIdentifier to name it by`,
+    );
+  }
+  w.tagged(context(0), keyIdentifier);
+}
+
+/**
+ * Whether the identifier names this certificate. A key identifier may also be the SHA-1 of the public key: that is how
+ * peers name a certificate without the extension. A certificate that can't be read as far as needed is named by none,
+ * so that a broken one beside the right one in a message or a store does no harm.
+ */
+export function identifies(identifier: CertificateIdentifier, certificate: Certificate): boolean {
+  return readable(() => {
+    if (identifier.type === 'issuerAndSerialNumber') {
+      const { issuer, serialNumber } = identifier;
+      return equal(serialNumber, certificate.serialNumber) && issuer.equals(certificate.issuer);
+    }
+    const { keyIdentifier } = identifier;
+    const extension = certificate.subjectKeyIdentifier;
+    if (extension !== undefined && equal(keyIdentifier, extension)) return true;
+    return equal(keyIdentifier, certificate.publicKey.keyIdentifier);
+  }, false);
+}
+
+/** One line, fit for a terminal: `serial 46346bc7 of CN=CarlRSA`, or `key identifier a1b2…`. */
+export function describeIdentifier(identifier: CertificateIdentifier): string {
+  if (identifier.type === 'subjectKeyIdentifier') return `key identifier ${toHex(identifier.keyIdentifier)}`;
+  const { issuer, serialNumber } = identifier;
+  const name = readable(() => issuer.toString(), `#${toHex(issuer.der)}`);
+  return `serial ${toHex(serialNumber)} of ${name === '' ? 'an empty issuer name' : name}`;
+}
+
+function readable<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof MailsealError) return otherwise;
+    throw error;
+  }
+}
