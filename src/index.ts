@@ -1,0 +1,33 @@
+/** The public API: re-exports only. */
+
+export { type Tag, Tag as tags } from './asn1/tags.js';
+export { DerNode, DerReader, type ParseOptions, parseDer } from './asn1/tape.js';
+export {
+  type DecryptedContent,
+  EnvelopedData,
+} from './cms/enveloped.js';
+export { type KeyCandidate, type KeyFinder, keyRing, type RecipientIdentifier } from './cms/recipients.js';
+export type { Signer } from './cms/signed.js';
+export { type ErrorCode, type ErrorDetails, MailsealError } from './errors.js';
+export { type ImportReport, importPfx } from './import.js';
+export {
+  generateSealKey,
+  type KeyStore,
+  type OpenOptions,
+  openKeyStore,
+  readSealKey,
+} from './keystore/store.js';
+export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
+export {
+  type Decrypted,
+  type DecryptOptions,
+  decrypt,
+  type EncryptOptions,
+  encrypt,
+  type SignOptions,
+  sign,
+} from './smime/message.js';
+export { type Problem, type SignerVerdict, type Verdict, type VerifyOptions, verify } from './smime/verify.js';
+export { Certificate } from './x509/certificate.js';
+export { PrivateKey, PublicKey } from './x509/keys.js';
+export { Name } from './x509/name.js';

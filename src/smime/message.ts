@@ -1,0 +1,148 @@
+/**
+ * Signing, encrypting and decrypting S/MIME messages (RFC 8551 sections 3.1 to 3.6). A message is a mail, or a MIME
+ * entity without the fields of one; its header fields that are not about the content stay outside, as they are. To
+ * sign and encrypt, sign first and encrypt the result; the other order works as well. Verifying is in verify.ts.
+ * Public API; used by the command line.
+ */
+import { randomBytes } from 'node:crypto';
+import { describeOid, OID } from '../asn1/oids.js';
+import { assertBytes } from '../bytes.js';
+import { readDigestAlgorithm } from '../cms/algorithms.js';
+import { readContentInfo } from '../cms/content.js';
+import {
+  type EncryptOptions as CmsEncryptOptions,
+  type DecryptedContent,
+  decryptEnvelopedData,
+  EnvelopedData,
+  encryptData,
+} from '../cms/enveloped.js';
+import type { KeyFinder } from '../cms/recipients.js';
+import { type SignDataOptions, SignedData, signData } from '../cms/signed.js';
+import { MailsealError } from '../errors.js';
+import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
+import { readInput, type SmimeInput } from './input.js';
+import { prepareEntity } from './sevenbit.js';
+
+export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'includeCertificates'> {
+  /** multipart/signed, which every mail program shows, or one opaque part. Default true. */
+  readonly detached?: boolean;
+  /** Source of the MIME boundary, so that output can be reproduced. Default: node:crypto's randomBytes. */
+  readonly random?: (size: number) => Uint8Array;
+}
+
+/**
+ * Signs a message. What is signed is made fit for transport first: CRLF, 7-bit transfer encoding (RFC 8551 3.1).
+ * @returns a mail with the message's own header fields
+ * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_MISMATCH, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID
+ */
+export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
+  assertBytes(message, 'message');
+  const { detached = true, random = randomBytes, ...signOptions } = options;
+  const split = splitMessage(message);
+  const content = prepareEntity(split.entity);
+  const cms = signData(content, { ...signOptions, detached });
+  if (!detached) return buildPkcs7Mime({ outer: split.outer, smimeType: 'signed-data', content: cms });
+  return buildMultipartSigned({
+    outer: split.outer,
+    content,
+    signature: cms,
+    micalg: micalgOf(cms),
+    random: random(24),
+  });
+}
+
+/** RFC 8551 3.5.3.2: `sha-256`, of several signers each digest once. */
+function micalgOf(cms: Uint8Array): string {
+  const { digestAlgorithms } = SignedData.parse(readContentInfo(cms).content);
+  return digestAlgorithms.map((algorithm) => readDigestAlgorithm(algorithm).replace('sha', 'sha-')).join(',');
+}
+
+export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;
+
+/**
+ * Encrypts a message, which may be signed already.
+ * @returns a mail with the message's own header fields; those are not encrypted
+ * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID
+ */
+export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
+  assertBytes(message, 'message');
+  const { outer, entity } = splitMessage(message);
+  const content = encryptData(prepareEntity(entity), options);
+  return buildPkcs7Mime({ outer, smimeType: 'enveloped-data', content });
+}
+
+export interface DecryptOptions {
+  /** A key store, or keyRing(pfxContents…). */
+  keys: KeyFinder;
+}
+
+export interface Decrypted extends DecryptedContent {
+  /**
+   * The mail with its content opened: outer header fields and the decrypted entity. Undefined if the input was no mail,
+   * or if what it holds is no MIME entity that can be read in one way only.
+   */
+  readonly message?: Uint8Array;
+}
+
+/**
+ * Opens an encrypted message: a mail, or a CMS object in PEM, BER or DER. Signatures around it are looked through and
+ * not verified; those inside are for `verify`, which takes the result's `message` or `content`.
+ * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; DECRYPTION_FAILED for every cause after a key was
+ *   found; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
+ *   MIME_MALFORMED, PEM_MALFORMED, ASN1_*, LIMIT_*
+ */
+export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
+  const input = readInput(message);
+  const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys);
+  if (input.mail === undefined || opened.contentType !== OID.data) return opened;
+  const joined = tryJoin(splitMessage(message).outer, opened.content);
+  return joined === undefined ? opened : { ...opened, message: joined };
+}
+
+/**
+ * The EnvelopedData of a message, for whoever wants to know its recipients.
+ * @throws MailsealError as {@link decrypt}, but for those of keys
+ */
+export function readEnveloped(message: Uint8Array): EnvelopedData {
+  return findEnveloped(readInput(message), MAX_SIGNED_LAYERS);
+}
+
+/** Signatures around an encrypted message: RFC 8551 3.7 makes one, a mailing list may add another. */
+const MAX_SIGNED_LAYERS = 4;
+
+function findEnveloped(input: SmimeInput, layersLeft: number): EnvelopedData {
+  const { contentType, content } = input.contentInfo;
+  switch (contentType) {
+    case OID.envelopedData:
+      return EnvelopedData.parse(content);
+    case OID.signedData: {
+      const signed = input.signedEntity?.bytes ?? SignedData.parse(content).content;
+      if (signed === undefined || layersLeft === 0) throw notEncrypted();
+      return findEnveloped(readSigned(signed), layersLeft - 1);
+    }
+    default:
+      throw content.fail('UNSUPPORTED_FEATURE', `decrypting ${describeOid(contentType)}`, {
+        oid: contentType,
+      });
+  }
+}
+
+function readSigned(content: Uint8Array): SmimeInput {
+  try {
+    return readInput(content);
+  } catch (error) {
+    throw error instanceof MailsealError && error.code === 'NOT_SMIME' ? notEncrypted() : error;
+  }
+}
+
+const notEncrypted = () => new MailsealError('NOT_ENCRYPTED', 'the message is signed, but not encrypted');
+
+/** EFAIL: an entity that readers could read in two ways is not made a mail of. */
+function tryJoin(outer: Uint8Array, entity: Uint8Array): Uint8Array | undefined {
+  try {
+    return joinMessage(outer, entity);
+  } catch (error) {
+    if (error instanceof MailsealError && error.code === 'MIME_MALFORMED') return undefined;
+    throw error;
+  }
+}

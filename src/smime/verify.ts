@@ -1,0 +1,191 @@
+/**
+ * Verifying signed messages (RFC 8551 3.5, RFC 8550 2.3, 3 and 4): clear-signed and opaque, on the exact octets. A
+ * verdict is valid only if nothing at all is wrong: every signer's signature, every signer's path to the caller's
+ * trust anchors, and the sender («Johnny, you are fooled», USENIX Security 2019). What is wrong is listed; nothing is
+ * thrown but for input that is no signed message. Public API; used by the command line.
+ */
+
+import { OID } from '../asn1/oids.js';
+import { contentOfType } from '../cms/content.js';
+import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
+import { type ErrorCode, MailsealError } from '../errors.js';
+import type { Certificate } from '../x509/certificate.js';
+import { validatePath } from '../x509/path.js';
+import { type Mailbox, readSenders } from './addresses.js';
+import { readInput, type SmimeInput } from './input.js';
+import type { MimeEntity } from './mime.js';
+import { canonicalize } from './transfer.js';
+
+export interface VerifyOptions {
+  /** The only certificates that are believed; those in the message never are. */
+  trust: readonly Certificate[];
+  /** The moment at which certificates have to be valid. Default: now. */
+  now?: Date;
+  /** Revocation lists. Checking them is not built: with any given, no path is trusted. */
+  crls?: readonly Uint8Array[];
+  /** What a detached CMS signature is over; a mail brings its own. */
+  content?: Uint8Array;
+  /** Accept SHA-1 in the signatures of certificates and of the message, as old mail has it. Default false. */
+  allowSha1?: boolean;
+}
+
+export interface Problem {
+  code: ErrorCode;
+  message: string;
+  /** Index of the signer that it is about; without one it is about the message. */
+  signer?: number;
+}
+
+export interface SignerVerdict {
+  /** No problem with this signer. */
+  valid: boolean;
+  /** The signature is this certificate's over the content. */
+  signatureValid: boolean;
+  /** There is a valid path from the certificate to a trust anchor. */
+  trusted: boolean;
+  certificate?: Certificate;
+  /** From the signer's certificate to the trust anchor, if there is a path. */
+  path: readonly Certificate[];
+  /** Mail addresses of a valid signer's certificate. */
+  emails: readonly string[];
+  /** What the signer says; only a time stamp would prove it. */
+  signingTime?: Date;
+  /** `sha256`, `sha1` … */
+  digest?: string;
+  /** SHA-1, or an RSA key that can be broken. */
+  weak: boolean;
+}
+
+export interface Verdict {
+  /** Nothing is wrong: every signer is valid and trusted, and the mail is from one of them. */
+  valid: boolean;
+  signers: SignerVerdict[];
+  /** Everything that is wrong, in order of detection; empty if the verdict is valid. */
+  problems: Problem[];
+  /** What was signed: of a mail, the MIME entity, in the octets that the signature is over. */
+  content: Uint8Array;
+  /** Whether the signature is beside the content (multipart/signed, detached CMS) or around it. */
+  detached: boolean;
+  /** Addresses in From; empty if the input is not a mail or has none. */
+  from: string[];
+  /**
+   * There is a From, and each address in it is a valid signer's. False without a problem where a signer's certificate
+   * has no address at all, which RFC 8550 3 allows: then the certificate's subject is all that is known of the sender.
+   */
+  senderVerified: boolean;
+  /** Of multipart/signed: octets outside the signed part that a reader may show. The header of a mail never is covered. */
+  uncovered: { preamble: number; epilogue: number };
+}
+
+/**
+ * Verifies a mail, or a CMS object in PEM, BER or DER.
+ * @throws MailsealError NOT_SMIME, NOT_SIGNED, CONTENT_MISSING, MIME_MALFORMED, PEM_MALFORMED, CMS_MALFORMED, ASN1_*,
+ *   LIMIT_*, UNSUPPORTED_FEATURE: the input is not a signed message that can be read
+ */
+export async function verify(message: Uint8Array, options: VerifyOptions): Promise<Verdict> {
+  const { now = new Date() } = options;
+  const input = readInput(message);
+  if (input.contentInfo.contentType === OID.envelopedData) {
+    throw new MailsealError('NOT_SIGNED', 'the message is encrypted; decrypt it, then verify what it holds');
+  }
+  const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
+  const beside = contentBeside(input, options);
+  const results = verifySignedData(signed, beside === undefined ? {} : { content: beside });
+  const problems: Problem[] = [];
+  const signers = results.map((result, signer) => {
+    const verdict = judge(result, signed, { ...options, now });
+    for (const { code, message } of verdict.problems) problems.push({ code, message, signer });
+    return { ...verdict.signer, valid: verdict.problems.length === 0 };
+  });
+  const sender = input.mail === undefined ? NO_SENDER : checkSender(input.mail, signers, problems);
+  return {
+    valid: problems.length === 0,
+    signers,
+    problems,
+    content: signed.content ?? (beside as Uint8Array),
+    detached: signed.content === undefined,
+    ...sender,
+    uncovered: uncovered(input),
+  };
+}
+
+/** What lies beside the signature: the signed part of a mail with CRLF line ends, in which it was signed. */
+function contentBeside({ signedEntity }: SmimeInput, { content }: VerifyOptions): Uint8Array | undefined {
+  return signedEntity === undefined ? content : canonicalize(signedEntity.bytes);
+}
+
+function judge(
+  result: SignerResult,
+  signed: SignedData,
+  options: VerifyOptions & { now: Date },
+): { signer: Omit<SignerVerdict, 'valid'>; problems: { code: ErrorCode; message: string }[] } {
+  const { certificate, digest, signedAttributes, weak, valid, error } = result;
+  const problems: { code: ErrorCode; message: string }[] = [];
+  if (error !== undefined) problems.push({ code: error.code, message: error.message });
+  if (weak && options.allowSha1 !== true) {
+    problems.push({ code: 'SIGNATURE_WEAK', message: 'the signature is made with SHA-1 or a short RSA key' });
+  }
+  let path: readonly Certificate[] = [];
+  let trusted = false;
+  if (certificate !== undefined) {
+    const outcome = validatePath(certificate, {
+      trust: options.trust,
+      intermediates: signed.certificates,
+      now: options.now,
+      purpose: 'emailProtection',
+      ...(options.crls && { crls: options.crls }),
+      ...(options.allowSha1 !== undefined && { allowSha1: options.allowSha1 }),
+    });
+    trusted = outcome.trusted;
+    path = outcome.path;
+    if (outcome.reason !== undefined) problems.push({ code: 'NOT_TRUSTED', message: outcome.reason.message });
+  }
+  const signingTime = valid ? signedAttributes?.signingTime : undefined;
+  const signer = {
+    signatureValid: valid,
+    trusted,
+    path,
+    weak,
+    emails: valid ? (certificate?.emails ?? []) : [],
+    ...(certificate && { certificate }),
+    ...(digest && { digest }),
+    ...(signingTime && { signingTime }),
+  };
+  return { signer, problems };
+}
+
+type Sender = Pick<Verdict, 'from' | 'senderVerified'>;
+
+const NO_SENDER: Sender = { from: [], senderVerified: false };
+
+/**
+ * RFC 8550 section 3: the address in From is one of a signer's. Every address in every From is held to that, and Sender
+ * does not stand in for it: readers show From. A certificate without addresses has none to compare.
+ */
+function checkSender(mail: MimeEntity, signers: readonly SignerVerdict[], problems: Problem[]): Sender {
+  const { from: mailboxes, fromFields, malformed } = readSenders(mail.headers);
+  const from = mailboxes.map((mailbox) => mailbox.address);
+  const before = problems.length;
+  const report = (message: string) => problems.push({ code: 'SENDER_MISMATCH', message });
+  if (fromFields > 1) report(`the mail has ${fromFields} From fields`);
+  if (malformed) report('From or Sender can be read in more than one way');
+  for (const mailbox of mailboxes) if (mailbox.nameAddress !== undefined) report(impostor(mailbox));
+  const valid = signers.filter((signer) => signer.valid);
+  const emails = new Set(valid.flatMap((signer) => signer.emails.map((email) => email.toLowerCase())));
+  const unproven = from.filter((address) => !emails.has(address.toLowerCase()));
+  if (valid.length > 0 && valid.every((signer) => signer.emails.length > 0)) {
+    for (const address of unproven) {
+      report(`the mail is from ${address}, but signed by ${[...emails].join(', ')}`);
+    }
+  }
+  return { from, senderVerified: from.length > 0 && unproven.length === 0 && problems.length === before };
+}
+
+const impostor = ({ nameAddress, address }: Mailbox) =>
+  `the name in From looks like the address ${nameAddress}, but the mail is from ${address}`;
+
+function uncovered({ mail, signedEntity }: SmimeInput): Verdict['uncovered'] {
+  if (mail === undefined || signedEntity === undefined) return { preamble: 0, epilogue: 0 };
+  const { preamble, epilogue } = mail.multipart();
+  return { preamble: preamble.end - preamble.start, epilogue: epilogue.end - epilogue.start };
+}
