@@ -63,32 +63,77 @@ export interface CmsRow {
   path: string;
   kind: 'cms';
   form: 'DER' | 'BER' | 'PEM' | 'SMIME';
-  /** Name of the outermost contentType: "signedData", "envelopedData" …, or null when it could not be read. */
+  /** Of the object inside PEM or mail. */
+  encoding?: 'BER';
+  /** MIME type of a mail. */
+  shape?: string;
+  /** Of the signed part as the file has it. */
+  lineEndings?: 'LF' | 'CRLF' | 'mixed';
+  /** "signedData", "envelopedData" …, a dotted OID, or null when it could not be read. */
   contentType: string | null;
+  eContentType?: string;
+  detached?: boolean;
+  /** Detached content: a reference. */
+  content?: string;
+  signers?: {
+    sid: 'issuerAndSerialNumber' | 'subjectKeyIdentifier';
+    digest: string;
+    signedAttrs: boolean;
+    signature: string;
+    unsignedAttrs?: boolean;
+  }[];
+  certificates?: number;
+  crls?: number;
+  recipients?: {
+    type: 'ktri' | 'kari' | 'kekri' | 'pwri' | 'ori';
+    rid?: 'issuerAndSerialNumber' | 'subjectKeyIdentifier';
+    algorithm: string;
+    wrap?: string;
+  }[];
+  cipher?: string;
+  digest?: string;
   algorithms: string[];
   beyondCore?: string[];
-  /** Detached content (path in the same source), for signedData without eContent. */
-  content?: string;
-  /** What opens an enveloped object. Paths are in the same source, or "source:path". */
-  openedBy?: { key?: string; certificate?: string; password?: string; secretKey?: string }[];
-  /** What verified a signature, trust anchors first. */
-  verifiedBy?: { anchors: string[]; certificates?: string[]; at?: string };
-  /** Certificates of the signers that the message does not carry. */
-  signerCertificates?: string[];
-  /** The expected content: a path in the same source, or "source:path". */
-  plaintext?: string;
-  /** sha256 (hex) and length of the content octets that OpenSSL gave. */
-  contentSha256?: string;
-  contentBytes?: number;
   expect: 'verifies' | 'opens' | 'parses' | 'signature does not verify' | 'refused' | 'not checked';
+  openedBy?: {
+    key?: string;
+    certificate?: string;
+    password?: string;
+    secretKey?: string;
+    keyIdentifier?: string;
+  }[];
+  verifiedBy?: {
+    anchors?: string[];
+    /** sha256 (hex) of self-signed certificates that the message carries. */
+    anchorsInMessage?: string[];
+    purpose: 'smimesign' | 'any';
+    at?: string;
+  };
+  signerCertificates?: string[];
+  pathError?: string;
+  plaintext?: string;
+  contentBytes?: number;
+  contentSha256?: string;
   seenBy: string;
+  openssl?: string;
   note?: string;
+  trailingOctets?: number;
 }
 
 /** Every other file: keys, certificates, CRLs, plaintexts, ASN.1 oddities, JSON test vectors. */
 export interface OtherRow {
   path: string;
-  kind: 'certificate' | 'crl' | 'key' | 'asn1' | 'content' | 'json' | 'archive' | 'text';
+  kind:
+    | 'certificate'
+    | 'crl'
+    | 'key'
+    | 'publicKey'
+    | 'request'
+    | 'asn1'
+    | 'content'
+    | 'json'
+    | 'archive'
+    | 'text';
   form?: 'DER' | 'BER' | 'PEM';
   [fact: string]: unknown;
 }
