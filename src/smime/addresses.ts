@@ -32,15 +32,21 @@ export interface Senders {
   malformed: boolean;
 }
 
+/** Mailboxes in one field, and fields of one name, that are read. The rest is an attack on time: it is `malformed`. */
+export const MAX_MAILBOXES = 1000;
+
 /** Every mailbox of every From and Sender field. */
 export function readSenders(headers: Headers): Senders {
-  let malformed = false;
+  let malformed = headers.all('from').length > MAX_MAILBOXES || headers.all('sender').length > MAX_MAILBOXES;
   const read = (name: string): Mailbox[] =>
-    headers.all(name).flatMap((field) => {
-      const list = parseMailboxes(field.value);
-      malformed ||= list.malformed;
-      return list.mailboxes;
-    });
+    headers
+      .all(name)
+      .slice(0, MAX_MAILBOXES)
+      .flatMap((field) => {
+        const list = parseMailboxes(field.value);
+        malformed ||= list.malformed;
+        return list.mailboxes;
+      });
   const from = read('from');
   const sender = read('sender');
   return {
@@ -72,18 +78,18 @@ function tokenize(value: string): { tokens: Token[]; comments: Map<number, strin
   const delimited = (open: string, close: string): string => {
     let out = '';
     let depth = 1;
-    for (at++; at < value.length; at++) {
+    let from = ++at;
+    for (; at < value.length; at++) {
       const c = value.charAt(at);
-      if (c === close && --depth === 0) {
-        at++;
-        return out;
+      if (c === close && --depth === 0) return out + value.slice(from, at++);
+      if (c === open) depth++;
+      if (c === '\\') {
+        out += value.slice(from, at++);
+        from = at;
       }
-      if (c === open && open === '(') depth++;
-      if (c === '\\') at++;
-      out += value.charAt(at);
     }
     malformed = true;
-    return out;
+    return out + value.slice(from);
   };
   while (at < value.length) {
     const c = value.charAt(at);
@@ -117,6 +123,10 @@ export function parseMailboxes(value: string): MailboxList {
   let first = 0;
   let inAngle = false;
   for (let i = 0; i <= tokens.length; i++) {
+    if (list.mailboxes.length === MAX_MAILBOXES && i < tokens.length) {
+      list.malformed = true;
+      break;
+    }
     const token = tokens[i];
     const special = token?.kind === 'special' ? token.text : '';
     if (special === '<') inAngle = true;
@@ -197,6 +207,7 @@ const DOT_ATOM = new RegExp(`^${ATEXT}(?:\\.${ATEXT})*$`);
 function addrSpec(tokens: readonly Token[], from: number, to: number, list: MailboxList): string | undefined {
   const sides: string[] = [''];
   let literal = false;
+  let hasQuotes = false;
   let previous: Token | undefined;
   for (let i = from; i < to; i++) {
     const token = tokens[i] as Token;
@@ -209,20 +220,23 @@ function addrSpec(tokens: readonly Token[], from: number, to: number, list: Mail
         if (!previous.text.endsWith('.') && !token.text.startsWith('.')) list.malformed = true;
       }
       if (token.kind === 'literal') literal = true;
-      if (token.kind === 'quoted' && sides.length > 1) list.malformed = true;
+      if (token.kind === 'quoted') {
+        hasQuotes = true;
+        if (sides.length > 1) list.malformed = true;
+      }
       sides[sides.length - 1] += token.text;
     }
     previous = token;
   }
   const domain = sides.pop() as string;
   const local = sides.join('@');
-  if (sides.length !== 1 || local === '') list.malformed = true;
+  if (sides.length !== 1 || local === '' || (!hasQuotes && !DOT_ATOM.test(local))) list.malformed = true;
   if (sides.length === 0) return undefined;
   if (!literal && !DOT_ATOM.test(domain)) list.malformed = true;
   // RFC 2047 section 5 allows no encoded word here; readers that decode one see another address ("Mailsploit").
   if (hasEncodedWord(local) || hasEncodedWord(domain)) list.malformed = true;
-  const quoted = DOT_ATOM.test(local) ? local : `"${local.replace(/[\\"]/g, '\\$&')}"`;
-  return `${quoted}@${lowerAscii(domain)}`;
+  const needsQuotes = hasQuotes && !DOT_ATOM.test(local);
+  return `${needsQuotes ? `"${local.replace(/[\\"]/g, '\\$&')}"` : local}@${lowerAscii(domain)}`;
 }
 
 function hasEncodedWord(text: string): boolean {

@@ -27,7 +27,7 @@ function headerText(octets: Buffer): string {
 }
 
 export class HeaderField {
-  readonly source: Uint8Array;
+  readonly source: Buffer;
   /** Offset of the name. */
   readonly start: number;
   /** Offset behind the name. */
@@ -37,7 +37,7 @@ export class HeaderField {
   /** Offset behind the field's last line end. */
   readonly end: number;
 
-  constructor(source: Uint8Array, start: number, nameEnd: number, valueStart: number, end: number) {
+  constructor(source: Buffer, start: number, nameEnd: number, valueStart: number, end: number) {
     this.source = source;
     this.start = start;
     this.nameEnd = nameEnd;
@@ -47,7 +47,7 @@ export class HeaderField {
 
   /** The name as it was written. */
   get name(): string {
-    return buffer(this.source).toString('latin1', this.start, this.nameEnd);
+    return this.source.toString('latin1', this.start, this.nameEnd);
   }
 
   /** The name in lower case. */
@@ -66,7 +66,7 @@ export class HeaderField {
     let to = this.end;
     while (from < to && isBlank(this.source[from])) from++;
     while (to > from && isBlank(this.source[to - 1])) to--;
-    return headerText(buffer(this.source).subarray(from, to)).replace(/\r?\n/g, '');
+    return headerText(this.source.subarray(from, to)).replace(/\r?\n/g, '');
   }
 }
 
@@ -142,13 +142,14 @@ function isMailboxLine(source: Uint8Array, at: number): boolean {
  * @throws MailsealError MIME_MALFORMED with the offset; LIMIT_LENGTH
  */
 export function parseHeaders(source: Uint8Array, start = 0, end = source.length): Headers {
-  const text = buffer(source).subarray(0, Math.min(end, start + MAX_HEADER_LENGTH));
+  const octets = buffer(source);
+  const text = octets.subarray(0, Math.min(end, start + MAX_HEADER_LENGTH));
   const fields: HeaderField[] = [];
   let at = start;
   let open: { start: number; nameEnd: number; valueStart: number } | undefined;
   const close = () => {
     if (open !== undefined) {
-      fields.push(new HeaderField(source, open.start, open.nameEnd, open.valueStart, at));
+      fields.push(new HeaderField(octets, open.start, open.nameEnd, open.valueStart, at));
     }
     open = undefined;
   };
@@ -368,16 +369,16 @@ class Scanner {
 
   quotedString(): string {
     let out = '';
-    for (this.at++; !this.atEnd; this.at++) {
-      if (this.peek === '"') {
-        this.at++;
-        return out;
+    let from = ++this.at;
+    for (; !this.atEnd; this.at++) {
+      if (this.peek === '"') return out + this.text.slice(from, this.at++);
+      if (this.peek === '\\') {
+        out += this.text.slice(from, this.at++);
+        from = this.at;
       }
-      if (this.peek === '\\') this.at++;
-      out += this.peek;
     }
     this.defect ??= 'an open quoted string';
-    return out;
+    return out + this.text.slice(from);
   }
 
   /** Beyond RFC 2045: `/`, `=` and the like unquoted, as in protocol=application/pkcs7-signature. Common, and clear. */
