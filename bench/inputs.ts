@@ -114,8 +114,10 @@ function plainMail(size: number): Buffer {
   const mail = Buffer.alloc(size, head, 'latin1');
   for (let at = head.length; at < size; ) {
     const rest = size - at;
-    const lineEnd = at + Math.min(rest === 75 ? 71 : 72, rest - 2); // never leaves one octet for the last line
+    // 60 when 72 would leave too little for a last line.
+    const lineEnd = at + (rest <= 74 ? rest - 2 : rest < 78 ? 60 : 72);
     while (at < lineEnd) mail[at++] = random() < 0.15 ? 0x20 : 0x61 + Math.floor(random() * 26);
+    mail[at - 1] = 0x2e; // a space there would need quoted-printable
     at += mail.write('\r\n', at, 'latin1');
   }
   return mail;
