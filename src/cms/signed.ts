@@ -6,7 +6,7 @@
  * Refused: MD5 and older digests; SHA-1 verifies, and is reported as weak. Making signatures is in signing.ts.
  */
 import { hash } from 'node:crypto';
-import { OID } from '../asn1/oids.js';
+import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
@@ -235,6 +235,7 @@ class Verification {
     if (named === undefined) {
       throw info.node.fail('SIGNER_UNKNOWN', `no certificate with ${describeIdentifier(info.identifier)}`);
     }
+    checkUnsigned(info);
     if (info.signedAttrs === undefined) {
       this.#verifyContent(content, scheme);
       return;
@@ -314,6 +315,15 @@ function checkHash(scheme: SignatureScheme, digest: HashName, info: SignerInfo):
   }
   if (wanted !== digest) {
     throw info.node.fail('CMS_MALFORMED', `digestAlgorithm is ${digest}, but the signature's is ${wanted}`);
+  }
+}
+
+/** 11.1 to 11.3: what only counts if it is signed must not be among what is not. */
+function checkUnsigned(info: SignerInfo): void {
+  for (const { oid, node } of info.unsignedAttributes) {
+    if (oid === OID.contentType || oid === OID.messageDigest || oid === OID.signingTime) {
+      throw node.fail('CMS_MALFORMED', `${describeOid(oid)} among the unsigned attributes`);
+    }
   }
 }
 
