@@ -87,13 +87,13 @@ export class Sealer {
 
   /** For a new store. @throws MailsealError SEAL_KEY_INVALID */
   static create(sealKey: Uint8Array): Sealer {
-    checkLength(sealKey);
+    checkSealKey(sealKey);
     return new Sealer(sealKey, Uint8Array.from(randomBytes(SALT_LENGTH)));
   }
 
   /** For a store that exists. @throws MailsealError SEAL_KEY_INVALID, SEAL_KEY_WRONG */
   static open(sealKey: Uint8Array, settings: SealSettings): Sealer {
-    checkLength(sealKey);
+    checkSealKey(sealKey);
     const sealer = new Sealer(sealKey, settings.salt);
     if (!constantTimeEqual(sealer.settings.check, settings.check)) {
       throw new MailsealError('SEAL_KEY_WRONG', 'the key store was sealed with another key');
@@ -136,7 +136,8 @@ export class Sealer {
   }
 }
 
-function checkLength(sealKey: Uint8Array): void {
+/** @throws MailsealError SEAL_KEY_INVALID */
+export function checkSealKey(sealKey: Uint8Array): void {
   assertBytes(sealKey, 'sealKey');
   if (sealKey.length !== SEAL_KEY_LENGTH) {
     throw new MailsealError('SEAL_KEY_INVALID', `a sealing key of ${sealKey.length} octets: ${EXPECTED}`);

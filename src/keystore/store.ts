@@ -1,0 +1,140 @@
+/**
+ * The key store: each user's one signing certificate in use and whole history of encryption certificates, so that mail
+ * to a certificate that has since been replaced still opens. A mail's keys are found by its recipient identifiers in
+ * an index; no key is ever tried. Private keys lie sealed (seal.ts) and are opened one by one, as they are found.
+ *
+ * Whose a certificate is: the user that it was added for, otherwise each mail address in it. One without either
+ * belongs to nobody; mail to it opens all the same. Users are mail addresses, compared without regard to case.
+ * The store believes what it is given: it does not validate paths.
+ * Used by import, smime (as a KeyFinder) and the command line.
+ */
+import type { KeyCandidate, KeyFinder, RecipientIdentifier } from '../cms/recipients.js';
+import { MailsealError } from '../errors.js';
+import type { Certificate } from '../x509/certificate.js';
+import type { PrivateKey } from '../x509/keys.js';
+import { checkSealKey } from './seal.js';
+
+export { generateSealKey, readSealKey, SEAL_KEY_LENGTH } from './seal.js';
+
+export interface StoreEntry {
+  certificate: Certificate;
+  /** Without one it is a correspondent's certificate, or an authority's. Not wiped: it stays the caller's. */
+  privateKey?: PrivateKey;
+  /** A mail address. Default: the addresses in the certificate. Null: nobody's, whatever it says. */
+  user?: string | null;
+  friendlyName?: string;
+}
+
+/** `added` if anything of the entry was new: certificate, key or owner. */
+export type AddOutcome = 'added' | 'present';
+export type AddResult = { outcome: AddOutcome } | { outcome: 'failed'; error: MailsealError };
+
+export interface UserSummary {
+  /** Null for the keys that are nobody's. */
+  address: string | null;
+  certificates: number;
+  /** Distinct private keys. */
+  keys: number;
+}
+
+export interface StoredCertificate {
+  certificate: Certificate;
+  friendlyName?: string;
+  hasKey: boolean;
+  /** By key type, keyUsage and extKeyUsage; validity is another question. */
+  maySign: boolean;
+  mayEncrypt: boolean;
+  /** Addresses of its owners. */
+  users: readonly string[];
+}
+
+export interface Match extends StoredCertificate {
+  /** Index into the list that was asked for. */
+  recipient: number;
+  /** Why it matches, in words. */
+  reason: string;
+}
+
+export interface SigningEntry {
+  privateKey: PrivateKey;
+  certificate: Certificate;
+  chain: readonly Certificate[];
+}
+
+export interface Removed {
+  certificates: number;
+  keys: number;
+}
+
+export interface KeyStore extends KeyFinder {
+  /** @throws MailsealError KEY_MISMATCH, USAGE (user is no mail address), errors of the certificate's fields */
+  add(entry: StoreEntry): Promise<AddOutcome>;
+  /** Many entries, in few transactions. One result for each: a bad entry does not keep the others out. */
+  addMany(entries: readonly StoreEntry[]): Promise<AddResult[]>;
+
+  /** By address; the keys that are nobody's last. */
+  users(): Promise<UserSummary[]>;
+  /**
+   * All certificates of a user, newest first; of null, those that have a key and no owner.
+   * @throws MailsealError USER_UNKNOWN
+   */
+  history(user: string | null): Promise<StoredCertificate[]>;
+
+  /**
+   * The keys that open a mail for these recipients, with certificate and reason: by recipient, the best reason first,
+   * each key once for a recipient, 16 at most. Empty if there is none. One query answers for all recipients.
+   * @throws MailsealError STORE_INVALID if there are matches, and none of them can be unsealed
+   */
+  find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate[]>;
+  /** What {@link find} goes by, without unsealing: every certificate that matches, those without a key too. */
+  lookup(recipients: readonly RecipientIdentifier[]): Promise<Match[]>;
+
+  /**
+   * The key and certificate that a user signs with: valid now, may sign, the newest.
+   * @throws MailsealError USER_UNKNOWN, KEY_UNSUITABLE
+   */
+  signingEntry(user: string, now: Date): Promise<SigningEntry>;
+  /**
+   * The certificates that mail to an address can be encrypted to: valid now, newest first; at least one.
+   * @throws MailsealError USER_UNKNOWN, KEY_UNSUITABLE
+   */
+  encryptionCertificates(address: string, now: Date): Promise<Certificate[]>;
+  /**
+   * The authorities between a certificate and its root, as far as they are here, found by name and key identifier;
+   * roots are left out, since a receiver trusts its own only.
+   */
+  chain(certificate: Certificate): Promise<Certificate[]>;
+
+  /**
+   * Removes a user, with the certificates that are nobody else's, or one certificate (by SHA-256 fingerprint); and the
+   * keys that no certificate is left for. Zeros if there is no such certificate.
+   * @throws MailsealError USER_UNKNOWN
+   */
+  remove(target: { user: string } | { certificate: Uint8Array }): Promise<Removed>;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** 32 octets: readSealKey reads a file's content. */
+  sealKey: Uint8Array;
+  /** Make the store if it is not there. Default true; readers pass false, so that a mistyped path is an error. */
+  create?: boolean;
+}
+
+/**
+ * @param url `sqlite:PATH`, or `sqlite::memory:`
+ * @throws MailsealError USAGE (the URL), SEAL_KEY_INVALID, SEAL_KEY_WRONG, STORE_INVALID, IO
+ */
+export async function openKeyStore(url: string, options: OpenOptions): Promise<KeyStore> {
+  if (typeof url !== 'string') throw new TypeError('url must be a string');
+  checkSealKey(options.sealKey); // before a file is made
+  const path = /^sqlite:(?!\/\/(?!\/))(.+)$/s.exec(url)?.[1];
+  if (path === undefined) {
+    // The rest of an URL may hold a password.
+    const scheme = /^[a-z][a-z0-9+.-]*:(?:\/\/)?/i.exec(url)?.[0] ?? 'no scheme';
+    throw new MailsealError('USAGE', `a key store is named sqlite:PATH; found ${scheme}`);
+  }
+  // Loaded when asked for: the driver is a native addon, and most of the package works without it.
+  const { openSqlite } = await import('./sqlite.js');
+  return openSqlite(path, options);
+}
