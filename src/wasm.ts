@@ -114,7 +114,7 @@ const MARGIN = 32; // what the kernels may read or write beyond what they use
 /** Base64 in lines of 76 characters, CRLF behind each (RFC 2045 section 6.8). */
 export function encodeBase64Lines(bytes: Uint8Array): Uint8Array {
   const rest = bytes.length % 57;
-  const out = Buffer.allocUnsafeSlow(
+  const out = Buffer.allocUnsafe(
     Math.floor(bytes.length / 57) * 78 + (rest === 0 ? 0 : Math.ceil(rest / 3) * 4 + 2),
   );
   const base = reserve(0);
@@ -138,7 +138,7 @@ export function encodeBase64Lines(bytes: Uint8Array): Uint8Array {
 /** Strict base64 over line breaks.
  * @throws MailsealError MIME_MALFORMED with the offset of a foreign character, or if the text ends early */
 export function decodeBase64(bytes: Uint8Array): Uint8Array {
-  const out = Buffer.allocUnsafeSlow(Math.floor(bytes.length / 4) * 3 + 3);
+  const out = Buffer.allocUnsafe(Math.floor(bytes.length / 4) * 3 + 3);
   const base = reserve(0);
   try {
     const state = reserve(12);
@@ -191,7 +191,7 @@ export function scanLines(bytes: Uint8Array): { found: number; lone: number } {
 
 /** Makes the `lone` line ends that {@link scanLines} counted CRLF. */
 export function canonicalLines(bytes: Uint8Array, lone: number): Uint8Array {
-  const out = Buffer.allocUnsafeSlow(bytes.length + lone);
+  const out = Buffer.allocUnsafe(bytes.length + lone);
   const base = reserve(0);
   try {
     const output = reserve(Math.min(bytes.length, WINDOW) * 2 + MARGIN);

@@ -5,12 +5,14 @@
  *
  * Called by message.ts.
  */
-import { assertBytes, buffer, concat, toHex, utf8 } from '../bytes.js';
+import { assertBytes, buffer, concat, toHex } from '../bytes.js';
 import { type HeaderField, parseHeaders } from './headers.js';
 import { canonicalize, encodeBase64Lines } from './transfer.js';
 
-const CRLF = utf8('\r\n');
-const MIME_VERSION = utf8('MIME-Version: 1.0\r\n');
+const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+
+const CRLF = ascii('\r\n');
+const MIME_VERSION = ascii('MIME-Version: 1.0\r\n');
 
 export interface SplitMessage {
   /** From, To, Subject, Received and all others that are not about the content, in order. */
@@ -21,7 +23,10 @@ export interface SplitMessage {
 
 /** Fields that describe the content, so that the signature must cover them (RFC 8551 section 3.1). */
 function isContentField(field: HeaderField): boolean {
-  return field.key === 'mime-version' || field.key.startsWith('content-');
+  const first = (field.source[field.start] as number) | 0x20;
+  if (first !== 0x63 && first !== 0x6d) return false; // c, m: most fields need no string
+  const key = field.key;
+  return key === 'mime-version' || key.startsWith('content-');
 }
 
 /**
@@ -31,18 +36,23 @@ function isContentField(field: HeaderField): boolean {
 export function splitMessage(message: Uint8Array): SplitMessage {
   assertBytes(message, 'message');
   const { fields, start, bodyStart } = parseHeaders(message);
-  const last = fields[fields.length - 1];
-  const closed = last === undefined ? bodyStart > start : last.end < bodyStart; // by a blank line
-  const lineClosed = last === undefined || message[last.end - 1] === 0x0a;
   const outer: Uint8Array[] = [];
   const inner: Uint8Array[] = [];
-  for (const field of fields) {
-    const kept = isContentField(field) ? inner : outer;
-    kept.push(field.bytes);
-    if (field === last && !lineClosed) kept.push(CRLF);
+  let at = start;
+  for (let i = 0; i < fields.length; ) {
+    // Fields side by side that go the same way are one piece.
+    const inside = isContentField(fields[i] as HeaderField);
+    let end = (fields[i] as HeaderField).end;
+    for (i++; i < fields.length && isContentField(fields[i] as HeaderField) === inside; i++) {
+      end = (fields[i] as HeaderField).end;
+    }
+    (inside ? inner : outer).push(message.subarray(at, end));
+    if (i === fields.length && message[end - 1] !== 0x0a) (inside ? inner : outer).push(CRLF);
+    at = end;
   }
-  const blank = closed ? message.subarray(last?.end ?? start, bodyStart) : CRLF;
-  return { outer: concat(outer), entity: concat([...inner, blank, message.subarray(bodyStart)]) };
+  if (at === bodyStart) inner.push(CRLF); // there is no blank line yet
+  inner.push(message.subarray(at));
+  return { outer: concat(outer), entity: inner.length === 1 ? (inner[0] as Uint8Array) : concat(inner) };
 }
 
 /**
@@ -109,18 +119,18 @@ export function buildMultipartSigned(parts: MultipartSignedParts): Uint8Array {
   const boundary = freeBoundary(content, `mailseal-${toHex(random.subarray(0, 24))}`);
   return concat([
     ...messageStart(outer),
-    utf8(
+    ascii(
       `Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n` +
         ` micalg="${micalg}";\r\n boundary="${boundary}"\r\n\r\n--${boundary}\r\n`,
     ),
     content,
-    utf8(
+    ascii(
       `\r\n--${boundary}\r\nContent-Type: application/pkcs7-signature; name="smime.p7s"\r\n` +
         'Content-Transfer-Encoding: base64\r\n' +
         'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
     ),
     encodeBase64Lines(signature),
-    utf8(`--${boundary}--\r\n`),
+    ascii(`--${boundary}--\r\n`),
   ]);
 }
 
@@ -160,7 +170,7 @@ export function buildPkcs7Mime({ outer, smimeType, content }: Pkcs7MimeParts): U
   const name = FILE_NAMES[smimeType];
   return concat([
     ...messageStart(outer),
-    utf8(
+    ascii(
       `Content-Type: application/pkcs7-mime; smime-type=${smimeType};\r\n name="${name}"\r\n` +
         'Content-Transfer-Encoding: base64\r\n' +
         `Content-Disposition: attachment; filename="${name}"\r\n\r\n`,

@@ -36,6 +36,7 @@ export class HeaderField {
   readonly valueStart: number;
   /** Offset behind the field's last line end. */
   readonly end: number;
+  private keyRead: string | undefined;
 
   constructor(source: Buffer, start: number, nameEnd: number, valueStart: number, end: number) {
     this.source = source;
@@ -52,7 +53,8 @@ export class HeaderField {
 
   /** The name in lower case. */
   get key(): string {
-    return this.name.toLowerCase();
+    this.keyRead ??= this.name.toLowerCase();
+    return this.keyRead;
   }
 
   /** The exact octets, line ends included. A view. */
@@ -212,11 +214,11 @@ const DECISIVE = new Set(['boundary', 'protocol', 'micalg', 'smime-type']);
 export function parseParameterized(value: string): ContentType {
   const scanner = new Scanner(value);
   scanner.skipComments();
-  let type = scanner.take(isTokenChar);
+  let type = scanner.take(TOKEN);
   scanner.skipComments();
   if (scanner.eat('/')) {
     scanner.skipComments();
-    type += `/${scanner.take(isTokenChar)}`;
+    type += `/${scanner.take(TOKEN)}`;
     scanner.skipComments();
   }
   if (type === '' || type.startsWith('/') || type.endsWith('/')) scanner.defect ??= 'no type';
@@ -225,20 +227,20 @@ export function parseParameterized(value: string): ContentType {
   while (!scanner.atEnd) {
     if (!scanner.eat(';')) {
       scanner.defect ??= 'text between parameters';
-      scanner.take((c) => c !== ';');
+      scanner.take(TO_SEMICOLON);
       continue;
     }
     scanner.skipComments();
     if (scanner.atEnd || scanner.peek === ';') continue; // an empty parameter harms nobody
-    const name = scanner.take(isTokenChar).toLowerCase();
+    const name = scanner.take(TOKEN).toLowerCase();
     scanner.skipComments();
     if (name === '' || !scanner.eat('=')) {
       scanner.defect ??= 'a parameter without a value';
-      scanner.take((c) => c !== ';');
+      scanner.take(TO_SEMICOLON);
       continue;
     }
     scanner.skipComments();
-    const text = scanner.peek === '"' ? scanner.quotedString() : scanner.looseToken();
+    const text = scanner.peek === '"' ? scanner.quotedString() : scanner.take(LOOSE_TOKEN);
     scanner.skipComments();
     if (addParameter(plain, segments, name, text)) scanner.defect ??= `parameter ${name} twice`;
   }
@@ -320,9 +322,12 @@ export function decodeCharset(octets: Uint8Array, charset: string): string | und
 }
 
 /** Token of RFC 2045 section 5.1. */
-function isTokenChar(c: string): boolean {
-  return c > ' ' && c !== '\x7f' && !'()<>@,;:\\"/[]?='.includes(c);
-}
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a token has none
+const TOKEN = /[^\x00-\x20\x7f()<>@,;:\\"/[\]?=]*/y;
+/** Beyond RFC 2045: `/`, `=` and the like unquoted, as in protocol=application/pkcs7-signature. Common, and clear. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a value has none
+const LOOSE_TOKEN = /[^\x00-\x20;("]*/y;
+const TO_SEMICOLON = /[^;]*/y;
 
 /** A cursor over a structured value. */
 class Scanner {
@@ -348,10 +353,12 @@ class Scanner {
     return true;
   }
 
-  take(wanted: (c: string) => boolean): string {
-    const start = this.at;
-    while (!this.atEnd && wanted(this.peek)) this.at++;
-    return this.text.slice(start, this.at);
+  /** What a sticky expression matches here, maybe nothing. */
+  take(wanted: RegExp): string {
+    wanted.lastIndex = this.at;
+    const found = wanted.exec(this.text)?.[0] ?? '';
+    this.at += found.length;
+    return found;
   }
 
   /** White space and comments, which nest (RFC 5322 section 3.2.2). */
@@ -379,10 +386,5 @@ class Scanner {
     }
     this.defect ??= 'an open quoted string';
     return out + this.text.slice(from);
-  }
-
-  /** Beyond RFC 2045: `/`, `=` and the like unquoted, as in protocol=application/pkcs7-signature. Common, and clear. */
-  looseToken(): string {
-    return this.take((c) => c > ' ' && c !== ';' && c !== '(' && c !== '"');
   }
 }

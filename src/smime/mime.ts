@@ -95,7 +95,10 @@ export class MimeEntity {
   /** Content-Transfer-Encoding in lower case; `7bit` if there is none (RFC 2045 section 6.1). */
   get transferEncoding(): string {
     const field = this.headers.one('content-transfer-encoding');
-    return field === undefined ? '7bit' : parseParameterized(field.value).type || '7bit';
+    if (field === undefined) return '7bit';
+    const value = field.value.toLowerCase();
+    if (IDENTITY.has(value) || DECODERS.has(value)) return value;
+    return parseParameterized(value).type || '7bit'; // with comments
   }
 
   /** The file name of Content-Disposition, else the name of Content-Type. */
