@@ -12,7 +12,7 @@
 import { assertBytes, concat, utf8 } from '../bytes.js';
 import { canonicalLines, Hazard, scanLines } from '../wasm.js';
 import { decodeBody, IDENTITY, type MimeEntity, parseEntity, type Range } from './mime.js';
-import { canonicalize, encodeBase64Lines, encodeQuotedPrintable } from './transfer.js';
+import { canonicalize, countEscapes, encodeBase64Lines, encodeQuotedPrintable } from './transfer.js';
 
 /** What transport may change in a body that is not encoded. Line ends are not among it: they are canonicalized. */
 const UNSAFE = Hazard.EIGHT_BIT | Hazard.NUL | Hazard.LONG_LINE | Hazard.TRAILING_SPACE | Hazard.FROM_LINE;
@@ -94,20 +94,11 @@ function prepareLeaf(entity: MimeEntity, clean: boolean, edits: Edit[]): void {
     replaceBody(entity, quoted ? encodeQuotedPrintable(content) : base64Lines(entity, content), edits);
   } else if (IDENTITY.has(declared)) {
     const content = exact ? body : canonicalize(body);
-    const quoted = isText && prefersQuotedPrintable(content);
+    // An escape costs two octets more, base64 a third of everything.
+    const quoted = isText && countEscapes(content) * 6 <= content.length;
     relabel(entity, quoted ? 'quoted-printable' : 'base64', edits);
     replaceBody(entity, quoted ? encodeQuotedPrintable(content) : base64Lines(entity, content), edits);
   }
-}
-
-/** Whether quoted-printable comes out shorter than base64: an escape costs two octets, base64 a third of everything. */
-function prefersQuotedPrintable(content: Uint8Array): boolean {
-  let escapes = 0;
-  for (let i = 0; i < content.length; i++) {
-    const c = content[i] as number;
-    if (c > 126 || c === 0x3d || (c < 32 && c !== 9 && c !== 10 && c !== 13)) escapes++;
-  }
-  return escapes * 6 <= content.length;
 }
 
 function isBlankEnd(bytes: Uint8Array): boolean {

@@ -89,6 +89,22 @@ const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
 /** Characters of a line, without the `=` of a soft line break (RFC 2045 section 6.7 rule 5). */
 const MAX_LINE = 75;
 
+/** Octets that stand for themselves: 1 anywhere, 2 except at a line end (rule 3). */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, c) => {
+  if (c === SPACE || c === TAB) return 2;
+  return c > SPACE && c < 0x7f && c !== EQUALS ? 1 : 0;
+});
+
+/** How many octets of a text quoted-printable writes as escapes, white space at line ends not counted. */
+export function countEscapes(bytes: Uint8Array): number {
+  let escapes = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i] as number;
+    if (PLAIN[c] === 0 && c !== CR && c !== LF) escapes++;
+  }
+  return escapes;
+}
+
 /**
  * Quoted-printable of a text with CRLF line ends; other control characters become escapes. Also protected: white space
  * at the end of a line, and the F of a line that starts with "From " (RFC 2049 section 3).
@@ -108,15 +124,16 @@ export function encodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
       i++;
       continue;
     }
-    const lineEnds = i + 1 === bytes.length || (bytes[i + 1] === CR && bytes[i + 2] === LF);
-    const plain = (c > SPACE && c < 0x7f && c !== EQUALS) || ((c === SPACE || c === TAB) && !lineEnds);
+    const kind = PLAIN[c];
+    const lineEnds = kind === 2 && (i + 1 === bytes.length || (bytes[i + 1] === CR && bytes[i + 2] === LF));
+    const plain = kind !== 0 && !lineEnds;
     if (column + (plain ? 1 : 3) > MAX_LINE) {
       out[length++] = EQUALS;
       out[length++] = CR;
       out[length++] = LF;
       column = 0;
     }
-    if (plain && !(column === 0 && c === 0x46 && isFrom(bytes, i))) {
+    if (plain && (column > 0 || c !== 0x46 || !isFrom(bytes, i))) {
       out[length++] = c;
       column++;
     } else {
