@@ -3,3 +3,5 @@ export { reserve, wipe } from './memory';
 export { parseTape } from './tape';
 export { decodeBase64, encodeBase64Lines } from './base64';
 export { canonicalLines, scanLines } from './lines';
+export { runJobs } from './pfx';
+export { unwrapPkcs1 } from './rsaunwrap';

@@ -34,6 +34,11 @@ export function wipe(base: u32): void {
   arenaEnd = base;
 }
 
+/** Whether all of `ptr`, `length` lies in what is reserved: the check of every pointer that a job table brings. */
+export function contains(ptr: u32, length: u32): bool {
+  return ptr >= <u32>__heap_base && <u64>ptr + length <= <u64>arenaEnd;
+}
+
 // Status codes: what every kernel returns. 0 is success. src/wasm.ts turns the others into coded errors.
 export const OK: i32 = 0;
 // tape.ts; the offset stands in the result header
@@ -49,3 +54,5 @@ export const BAD_VALUE: i32 = 8;
 export const MAC_MISMATCH: i32 = 16;
 export const BAD_PADDING: i32 = 17;
 export const BAD_JOB: i32 = 18;
+/** The kernel's own work area does not fit in memory; nothing was done. */
+export const OUT_OF_MEMORY: i32 = 19;

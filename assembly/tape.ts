@@ -7,7 +7,7 @@
  *   [0]  31..16 tag number | 13 not DER | 12 indefinite | 11..8 header length | 7..0 identifier octet
  *   [1]  offset of the identifier octet
  *   [2]  offset of the end of the content (before the end-of-contents octets, if the length is indefinite)
- *   [3]  index of the first record after this subtree
+ *   [3]  index of the first record after this subtree, counted from `first`, the index of the root
  *
  * First child = i + 1 if i + 1 < [3]; next sibling = [3], while that lies in the parent. «Not DER» says that a
  * header in this subtree uses a form that only BER has. 30 05 02 01 07 05 00 becomes:
@@ -65,11 +65,13 @@ function checkContent(tag: u32, start: u32, end: u32): i32 {
  * @param input     the octets, `length` of them
  * @param tape      room for `maxRecords` records
  * @param stack     room for `maxDepth` entries of 16 octets: record, end, 1 if indefinite
+ * @param first     index that the root will have where the tape is copied to
  * @param result    two u32: number of records, offset of the error
  * @returns a status of memory.ts
  */
 export function parseTape(
-  input: u32, length: u32, tape: u32, maxRecords: u32, stack: u32, maxDepth: u32, mode: u32, result: u32,
+  input: u32, length: u32, tape: u32, maxRecords: u32, stack: u32, maxDepth: u32, mode: u32, first: u32,
+  result: u32,
 ): i32 {
   const inputEnd = input + length;
   const strict = (mode & MODE_STRICT) != 0;
@@ -86,7 +88,7 @@ export function parseTape(
     // Close what ends here.
     while (depth != 0 && !open && at == end) {
       const record = load<u32>(top);
-      store<u32>(record, count, 12);
+      store<u32>(record, first + count, 12);
       const notDer = load<u32>(record) & FLAG_NOT_DER;
       top -= 16;
       if (--depth == 0) break;
@@ -150,7 +152,7 @@ export function parseTape(
       if (at - start != 2 || size != 0) { errorAt = start; status = BAD_LENGTH; break; }
       const record = load<u32>(top);
       store<u32>(record, start - input, 8);
-      store<u32>(record, count, 12);
+      store<u32>(record, first + count, 12);
       top -= 16;
       if (--depth == 0) break;
       end = load<u32>(top, 4);
@@ -188,7 +190,7 @@ export function parseTape(
       store<u32>(top, end, 4);
       store<u32>(top, open ? 1 : 0, 8);
     } else {
-      store<u32>(record, count, 12);
+      store<u32>(record, first + count, 12);
       at += size;
       if (flags != 0 && depth != 0) {
         const parent = load<u32>(top);

@@ -1,58 +1,20 @@
 /**
- * The only file that knows WebAssembly: loads dist/core.wasm, copies in, calls a kernel, copies out, wipes, and turns
- * a kernel's status into a MailsealError. Everything is synchronous; nothing of a call stays in WASM memory.
+ * With wasm/, the only code that knows WebAssembly: copies in, calls a kernel, copies out, wipes, and turns a kernel's
+ * status into a MailsealError. Everything is synchronous; nothing of a call stays in WASM memory.
  */
-import { readFileSync } from 'node:fs';
 import { type ErrorCode, MailsealError } from './errors.js';
+import { core, octets, reserve, words } from './wasm/instance.js';
 
-// Neither lib.es2023 nor @types/node 20 declares what we use of it, and lib.dom would declare far more.
-declare namespace WebAssembly {
-  class Module {
-    constructor(bytes: Uint8Array);
-  }
-  class Instance {
-    constructor(module: Module);
-    readonly exports: object;
-  }
-}
-
-interface Core {
-  readonly memory: { readonly buffer: ArrayBuffer };
-  reserve(size: number): number;
-  wipe(base: number): void;
-  parseTape(
-    input: number,
-    length: number,
-    tape: number,
-    maxRecords: number,
-    stack: number,
-    maxDepth: number,
-    mode: number,
-    result: number,
-  ): number;
-  encodeBase64Lines(input: number, length: number, output: number): number;
-  decodeBase64(input: number, length: number, output: number, state: number): number;
-  scanLines(input: number, length: number, state: number): void;
-  canonicalLines(input: number, length: number, output: number): number;
-}
-
-// The same path from src/ (tests, benchmarks) and from dist/ (the package).
-const module_ = new WebAssembly.Module(readFileSync(new URL('../dist/core.wasm', import.meta.url)));
-const core = new WebAssembly.Instance(module_).exports as unknown as Core;
-
-let octets = new Uint8Array(core.memory.buffer);
-let words = new Uint32Array(core.memory.buffer);
-
-/** Reserves octets in the arena, and renews the views when memory has grown under them. */
-function reserve(size: number): number {
-  const pointer = size < 0xffff_0000 ? core.reserve(size) >>> 0 : 0;
-  if (pointer === 0) throw new MailsealError('LIMIT_LENGTH', `${size} octets do not fit in memory`);
-  if (octets.buffer !== core.memory.buffer) {
-    octets = new Uint8Array(core.memory.buffer);
-    words = new Uint32Array(core.memory.buffer);
-  }
-  return pointer;
-}
+export {
+  type DecryptJob,
+  type Derivation,
+  type KdfHash,
+  type MacJob,
+  type PbeCipherName,
+  type PbeResults,
+  rsaUnwrapPkcs1,
+  runPbeJobs,
+} from './wasm/pbe.js';
 
 const TOO_MANY_RECORDS = 7;
 const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
@@ -75,30 +37,63 @@ export interface TapeMode {
   maxRecords: number;
 }
 
+/** Records of a tape, four u32 each; its root is record `first`. Other tapes may lie beside it. */
+export interface Tape {
+  readonly records: Uint32Array;
+  readonly first: number;
+}
+
 /**
- * Parses BER or DER to a tape (its layout stands in assembly/tape.ts), four u32 a record.
+ * Small tapes share an array, one behind the other, and none is ever overwritten: making an array for each takes longer
+ * than parsing a certificate. A slab lives as long as a node of it does.
+ */
+const SLAB_RECORDS = 4096;
+let slab = new Uint32Array(0);
+let slabUsed = 0;
+
+/**
+ * Parses BER or DER to a tape (its layout stands in assembly/tape.ts).
  * @throws MailsealError with the byte offset
  */
-export function parseTape(bytes: Uint8Array, mode: TapeMode): Uint32Array {
+export function parseTape(bytes: Uint8Array, mode: TapeMode): Tape {
   // Most inputs have a record for every 16 octets or fewer. One that has more is parsed again with room for all.
   const likely = Math.min(mode.maxRecords, (bytes.length >>> 4) + 64);
-  return tryTape(bytes, mode, likely) ?? (tryTape(bytes, mode, mode.maxRecords) as Uint32Array);
+  return tryTape(bytes, mode, likely) ?? (tryTape(bytes, mode, mode.maxRecords) as Tape);
 }
 
 /** Undefined if `room` is too small and `mode.maxRecords` is more. */
-function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Uint32Array | undefined {
+function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Tape | undefined {
   const base = reserve(0);
   try {
     const records = Math.min(room, (bytes.length >>> 1) + 1); // a record takes two octets at least
+    if (records > slab.length / 4 - slabUsed) {
+      slab = new Uint32Array(Math.max(records, SLAB_RECORDS) * 4);
+      slabUsed = 0;
+    }
     const result = reserve(8);
     const stack = reserve(mode.maxDepth * 16);
     const input = reserve(bytes.length);
     const tape = reserve(records * RECORD_OCTETS);
     octets.set(bytes, input);
     const bits = (mode.strict ? 1 : 0) | (mode.trailing ? 2 : 0);
-    const status = core.parseTape(input, bytes.length, tape, records, stack, mode.maxDepth, bits, result);
+    const first = slabUsed;
+    const status = core.parseTape(
+      input,
+      bytes.length,
+      tape,
+      records,
+      stack,
+      mode.maxDepth,
+      bits,
+      first,
+      result,
+    );
     const count = words[result >>> 2] as number;
-    if (status === 0) return words.slice(tape >>> 2, (tape >>> 2) + count * 4);
+    if (status === 0) {
+      slab.set(words.subarray(tape >>> 2, (tape >>> 2) + count * 4), first * 4);
+      slabUsed += count;
+      return { records: slab, first };
+    }
     if (status === TOO_MANY_RECORDS && records < mode.maxRecords && records === room) return undefined;
     const [code, message] = TAPE_ERRORS[status] ?? ['ASN1_BAD_VALUE', `status ${status}`];
     throw new MailsealError(code, message, { offset: words[(result >>> 2) + 1] });

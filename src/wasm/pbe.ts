@@ -1,0 +1,260 @@
+/**
+ * Runs key derivations, MAC checks and decryptions of PFX files in one call of the job table (assembly/pfx.ts), and
+ * the unpadding of RSAES-PKCS1-v1_5 (assembly/rsaunwrap.ts). Policy — which algorithms, what they may cost — is the
+ * caller's: pbe.ts, pfx/ and cms/.
+ */
+import { assertBytes, equal } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import { core, octets, renewViews, reserve, words } from './instance.js';
+
+export type KdfHash = 'sha1' | 'sha256';
+
+/** A key, an IV or a MAC key from a password. */
+export interface Derivation {
+  /** RFC 7292 appendix B.2, or RFC 8018 section 5.2 with HMAC. */
+  kdf: 'pkcs12' | 'pbkdf2';
+  hash: KdfHash;
+  /** Octets as the KDF takes them: a BMPString with its two zero octets for PKCS#12, UTF-8 for PBKDF2. */
+  password: Uint8Array;
+  salt: Uint8Array;
+  iterations: number;
+  /** PKCS#12 only: 1 a key, 2 an IV, 3 a MAC key. */
+  id?: 1 | 2 | 3;
+  /** Octets to derive. */
+  length: number;
+}
+
+export type PbeCipherName = 'des-ede3-cbc' | 'des-cbc' | 'rc2-cbc' | 'rc4' | 'aes-cbc';
+
+/** Decrypts `data`. The length of the derived key says which variant: 16 or 24 octets of Triple DES, 16, 24, 32 of AES. */
+export interface DecryptJob {
+  cipher: PbeCipherName;
+  key: Derivation;
+  /** For all ciphers but RC4. */
+  iv?: Derivation | Uint8Array;
+  /** RC2 only (RFC 2268), 1 to 1024; without it, all bits of the key. */
+  effectiveKeyBits?: number;
+  data: Uint8Array;
+}
+
+/** Checks HMAC(key, data) === expected. */
+export interface MacJob {
+  hash: KdfHash;
+  key: Derivation;
+  data: Uint8Array;
+  expected: Uint8Array;
+}
+
+export interface PbeResults {
+  /** One for each decryption; not ok: its padding is wrong, or its data are not whole blocks. */
+  decrypted: ({ ok: true; data: Uint8Array } | { ok: false })[];
+  /** One for each MAC. */
+  macs: boolean[];
+}
+
+// The numbers and layouts of assembly/derivation.ts and assembly/pfx.ts; sizes in u32.
+const KDFS = { pkcs12: 1, pbkdf2: 2 } as const;
+const HASHES = { sha1: 1, sha256: 2 } as const;
+const CIPHERS = { 'des-ede3-cbc': 1, 'des-cbc': 2, 'rc2-cbc': 3, rc4: 4, 'aes-cbc': 5 } as const;
+const DIGEST_OCTETS = { sha1: 20, sha256: 32 } as const;
+const DERIVATION_WORDS = 11;
+const MAC_WORDS = 7;
+const DECRYPTION_WORDS = 10;
+const NONE = 0xffff_ffff;
+const OK = 0;
+const BAD_JOB = 18;
+
+/** The derivations of a call: each different one once, however many jobs name it. */
+class Derivations {
+  readonly list: Derivation[] = [];
+  readonly #places = new Map<Derivation, Derivation>();
+  /** By all that is public; passwords never become (immortal) strings. */
+  readonly #buckets = new Map<string, Derivation[]>();
+  #indexes = new Map<Derivation, number>();
+
+  add(derivation: Derivation): void {
+    if (this.#places.has(derivation)) return;
+    const { kdf, hash, password, salt, iterations, id, length } = derivation;
+    const publicPart = `${kdf} ${hash} ${iterations} ${id} ${length} ${Buffer.from(salt).toString('latin1')}`;
+    const bucket = this.#buckets.get(publicPart) ?? [];
+    let same = bucket.find((other) => equal(other.password, password));
+    if (same === undefined) {
+      same = derivation;
+      bucket.push(derivation);
+      this.#buckets.set(publicPart, bucket);
+      this.list.push(derivation);
+    }
+    this.#places.set(derivation, same);
+  }
+
+  /** The longest chains first: assembly/lanes.ts runs them in this order. */
+  sort(): void {
+    this.list.sort((a, b) => chainSteps(b) - chainSteps(a));
+    this.#indexes = new Map(this.list.map((derivation, index) => [derivation, index]));
+  }
+
+  indexOf(derivation: Derivation): number {
+    return this.#indexes.get(this.#places.get(derivation) as Derivation) as number;
+  }
+}
+
+/** Single-block hashes that have to be done one after the other. */
+function chainSteps({ kdf, hash, iterations, length }: Derivation): number {
+  return iterations * (kdf === 'pbkdf2' ? 2 : Math.ceil(length / DIGEST_OCTETS[hash]));
+}
+
+function checkDerivation({ password, salt, iterations, length }: Derivation): void {
+  assertBytes(password, 'password');
+  assertBytes(salt, 'salt');
+  if (!Number.isInteger(iterations) || iterations < 1 || iterations > 0x7fff_ffff) {
+    throw new RangeError('iterations must be an integer from 1 to 2^31 - 1');
+  }
+  if (!Number.isInteger(length) || length < 1) throw new RangeError('length must be a positive integer');
+}
+
+/** A block of memory that is handed out piece by piece. */
+class Room {
+  #next: number;
+
+  constructor(size: number) {
+    this.#next = reserve(size);
+  }
+
+  take(size: number): number {
+    const at = this.#next;
+    this.#next = align(at + size);
+    return at;
+  }
+
+  copy(bytes: Uint8Array): number {
+    const at = this.take(bytes.length);
+    octets.set(bytes, at);
+    return at;
+  }
+}
+
+const align = (size: number): number => Math.ceil(size / 16) * 16;
+
+/**
+ * Runs all jobs in one call; jobs of many files may be mixed. Derivations that several jobs name, or that are equal,
+ * are run once. Copies everything in and out; the arena is wiped afterwards, also on failure.
+ * @throws MailsealError LIMIT_LENGTH if the jobs do not fit in memory
+ * @throws RangeError if a job is one that no kernel can do, such as a key length that the cipher does not have
+ */
+export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJob[]): PbeResults {
+  const derivations = new Derivations();
+  for (const { key, iv } of decrypts) {
+    derivations.add(key);
+    if (iv !== undefined && !(iv instanceof Uint8Array)) derivations.add(iv);
+  }
+  for (const { key } of macs) derivations.add(key);
+  derivations.list.forEach(checkDerivation);
+  derivations.sort();
+
+  const passwords = new Map<Uint8Array, number>();
+  let size = 4 * align(Math.max(DERIVATION_WORDS, MAC_WORDS, DECRYPTION_WORDS) * 4);
+  size += 4 * (DERIVATION_WORDS * derivations.list.length + MAC_WORDS * macs.length);
+  size += 4 * DECRYPTION_WORDS * decrypts.length;
+  for (const { password, salt, length } of derivations.list) {
+    if (!passwords.has(password)) size += align(password.length);
+    passwords.set(password, 0);
+    size += align(salt.length) + align(length);
+  }
+  for (const { data, expected } of macs) size += align(data.length) + align(expected.length);
+  for (const { data } of decrypts) size += align(data.length) + 16;
+
+  const base = reserve(0);
+  try {
+    const room = new Room(size);
+    for (const password of passwords.keys()) passwords.set(password, room.copy(password));
+
+    const derivationsPtr = room.take(derivations.list.length * DERIVATION_WORDS * 4);
+    derivations.list.forEach((derivation, index) => {
+      const { kdf, hash, password, salt, iterations, id, length } = derivation;
+      const record = [KDFS[kdf], HASHES[hash], passwords.get(password) as number, password.length];
+      record.push(room.copy(salt), salt.length, iterations, id ?? 0, room.take(length), length, 0);
+      words.set(record, derivationsPtr / 4 + index * DERIVATION_WORDS);
+    });
+
+    const macsPtr = room.take(macs.length * MAC_WORDS * 4);
+    macs.forEach(({ hash, key, data, expected }, index) => {
+      const record = [HASHES[hash], derivations.indexOf(key), room.copy(data), data.length];
+      record.push(room.copy(expected), expected.length, 0);
+      words.set(record, macsPtr / 4 + index * MAC_WORDS);
+    });
+
+    const decryptionsPtr = room.take(decrypts.length * DECRYPTION_WORDS * 4);
+    decrypts.forEach(({ cipher, key, iv, effectiveKeyBits, data }, index) => {
+      const record = [CIPHERS[cipher], derivations.indexOf(key)];
+      if (iv === undefined) record.push(NONE, 0);
+      else if (iv instanceof Uint8Array) record.push(NONE, checkedIv(cipher, iv, room));
+      else record.push(derivations.indexOf(iv), 0);
+      const dataPtr = room.copy(data); // decrypted in place
+      record.push(effectiveKeyBits ?? key.length * 8, dataPtr, data.length, dataPtr, 0, 0);
+      words.set(record, decryptionsPtr / 4 + index * DECRYPTION_WORDS);
+    });
+
+    const status = core.runJobs(
+      derivationsPtr,
+      derivations.list.length,
+      macsPtr,
+      macs.length,
+      decryptionsPtr,
+      decrypts.length,
+    );
+    renewViews();
+    if (status !== OK) throw new MailsealError('LIMIT_LENGTH', 'the work area does not fit in memory');
+    return {
+      decrypted: decrypts.map((_, index) => {
+        const at = decryptionsPtr / 4 + index * DECRYPTION_WORDS;
+        const [dataPtr, length, jobStatus] = words.subarray(at + 7, at + 10) as unknown as [
+          number,
+          number,
+          number,
+        ];
+        if (jobStatus === BAD_JOB)
+          throw new RangeError(`decryption ${index}: no such cipher, key or IV length`);
+        return jobStatus === OK ? { ok: true, data: octets.slice(dataPtr, dataPtr + length) } : { ok: false };
+      }),
+      macs: macs.map((_, index) => {
+        const macStatus = words[macsPtr / 4 + index * MAC_WORDS + 6];
+        if (macStatus === BAD_JOB) throw new RangeError(`MAC ${index}: its key cannot be derived`);
+        return macStatus === OK;
+      }),
+    };
+  } finally {
+    core.wipe(base);
+  }
+}
+
+/** The kernel reads a whole block, whatever the length of what was copied. */
+function checkedIv(cipher: PbeCipherName, iv: Uint8Array, room: Room): number {
+  if (iv.length !== (cipher === 'aes-cbc' ? 16 : 8))
+    throw new RangeError('iv must be one block of the cipher');
+  return room.copy(iv);
+}
+
+/**
+ * RSAES-PKCS1-v1_5 unpadding (RFC 8017 7.2.2) with implicit rejection (RFC 3218), in constant time.
+ * @param em the result of the raw RSA operation, as long as the modulus, in octets
+ * @param keyLength octets that the message must have
+ * @param fallback `keyLength` random octets
+ * @returns the message if the padding is right and its length is `keyLength`, else a copy of `fallback`
+ * @throws RangeError if `fallback` is not `keyLength` octets
+ */
+export function rsaUnwrapPkcs1(em: Uint8Array, keyLength: number, fallback: Uint8Array): Uint8Array {
+  assertBytes(em, 'em');
+  assertBytes(fallback, 'fallback');
+  if (fallback.length !== keyLength) throw new RangeError('fallback must be keyLength octets');
+  const base = reserve(0);
+  try {
+    const emPtr = reserve(em.length);
+    const output = reserve(keyLength);
+    octets.set(em, emPtr);
+    octets.set(fallback, output);
+    core.unwrapPkcs1(emPtr, em.length, output, keyLength);
+    return octets.slice(output, output + keyLength);
+  } finally {
+    core.wipe(base);
+  }
+}
