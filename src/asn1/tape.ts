@@ -49,13 +49,13 @@ export function parseDer(bytes: Uint8Array, options: ParseOptions = {}): DerNode
       `${bytes.length} octets, the limit is ${maxLength} (option maxLength)`,
     );
   }
-  const records = parseTape(bytes, {
+  const { records, first } = parseTape(bytes, {
     strict: options.strict ?? false,
     trailing: options.trailing ?? false,
     maxDepth: limit(options.maxDepth, MAX_DEPTH, 4096, 'maxDepth'),
     maxRecords: limit(options.maxRecords, MAX_RECORDS, 1 << 26, 'maxRecords'),
   });
-  return new DerNode(bytes, records, 0);
+  return new DerNode(bytes, records, first);
 }
 
 const FLAG_INDEFINITE = 1 << 12;
@@ -64,6 +64,7 @@ const FLAG_NOT_DER = 1 << 13;
 export class DerNode {
   /** The whole input that was parsed; the offsets below count in it. */
   readonly source: Uint8Array;
+  /** Of its record on the tape; counts the values in document order. */
   readonly index: number;
   readonly #records: Uint32Array;
   readonly #head: number;
