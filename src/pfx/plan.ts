@@ -1,0 +1,260 @@
+/**
+ * Opens one PFX in rounds, so that many files can share each call into WASM: {@link PfxPlan.jobs} says what to derive,
+ * check and decrypt next, {@link PfxPlan.take} is given the answers. The first round has the MAC and everything
+ * encrypted that can be seen; another one the keys that were inside an encrypted safe. It also decides what a failure
+ * means: a wrong password, a changed file, or a broken one. Called by read.ts.
+ */
+import { equal, wipe } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import { decryptCost, decryptJob, macCost, macJob, type PasswordOctets } from '../pbe.js';
+import type { DecryptJob, MacJob, PbeResults } from '../wasm.js';
+import { Certificate } from '../x509/certificate.js';
+import { PrivateKey } from '../x509/keys.js';
+import { Part } from './part.js';
+import { readingsOf } from './password.js';
+import {
+  type Bag,
+  type BagAttributes,
+  type Encrypted,
+  type PfxFile,
+  readAuthenticatedSafe,
+  readPfxFile,
+  readSafeContents,
+  type Safe,
+} from './structure.js';
+
+/**
+ * Most hash blocks that one reading of one file may cost: a file names its own iteration count. Windows writes 2,000 iterations, OpenSSL 2,048, Java 10,000, Firefox 600,000; ten million for two safes and a MAC
+ * still fit. A hundred million blocks take 3 to 12 seconds.
+ */
+export const MAX_PFX_COST = 100_000_000;
+
+export interface PfxOptions {
+  /** Read a PFX that has no MAC, and so may have been made or changed by anyone. */
+  allowNoMac?: boolean;
+  /**
+   * Most hash blocks (iterations times the blocks of each) that key derivations may cost, over all bags and the MAC;
+   * 1 to 2^31 - 1, by default {@link MAX_PFX_COST}.
+   */
+  maxCost?: number;
+}
+
+/** What a bag came to. */
+export interface OpenBag {
+  readonly name: string;
+  readonly attributes: BagAttributes;
+  readonly privateKey?: PrivateKey;
+  readonly certificate?: Certificate;
+  /** UNSUPPORTED_*: a key that is well-formed, but of a type that can't be read. */
+  readonly unsupported?: MailsealError;
+}
+
+/** Something that waits for the password, and what to do with its plaintext: gives what waits inside it. */
+interface Locked {
+  readonly name: string;
+  readonly encrypted: Encrypted;
+  readonly open: (plaintext: Uint8Array) => Locked[];
+}
+
+export class PfxPlan {
+  readonly #file: PfxFile;
+  readonly #maxCost: number;
+  readonly #readings: PasswordOctets[];
+  readonly #secrets: Uint8Array[] = [];
+  /** By safe; of an encrypted one once it is open. */
+  readonly #bags: OpenBag[][] = [];
+  /** What the file itself shows to be encrypted. */
+  readonly #outer: Locked[] = [];
+  #pending: Locked[];
+  #reading = 0;
+  #firstRound = true;
+  #cost = 0;
+  #failure: MailsealError | undefined;
+
+  /**
+   * Reads all that can be read without a password; nothing is derived yet.
+   * @throws TypeError, RangeError for arguments; MailsealError PFX_*, ASN1_*, UNSUPPORTED_*
+   */
+  constructor(bytes: Uint8Array, password: string, options: PfxOptions = {}) {
+    this.#maxCost = checkedCost(options.maxCost);
+    this.#file = readPfxFile(bytes);
+    if (this.#file.mac === undefined && options.allowNoMac !== true) {
+      throw new MailsealError(
+        'PFX_NO_MAC',
+        'the PFX has no MAC, so anyone may have made or changed it (option allowNoMac reads it)',
+      );
+    }
+    for (const safe of readAuthenticatedSafe(this.#file.authSafe)) this.#outer.push(...this.#openSafe(safe));
+    this.#pending = this.#outer;
+    this.#readings = readingsOf(password);
+  }
+
+  /** The bags of all safes in the order of the file, once {@link jobs} gave undefined. */
+  get bags(): OpenBag[] {
+    return this.#bags.flat();
+  }
+
+  /** What to run next; undefined when all is open. @throws MailsealError LIMIT_COST */
+  jobs(): { decrypts: DecryptJob[]; macs: MacJob[] } | undefined {
+    const mac = this.#firstRound ? this.#file.mac : undefined;
+    if (mac === undefined && this.#pending.length === 0) return undefined;
+    this.#charge(mac === undefined ? 0 : macCost(mac.kdf));
+    for (const { encrypted } of this.#pending) this.#charge(decryptCost(encrypted.algorithm));
+    const password = this.#readings[this.#reading] as PasswordOctets;
+    return {
+      decrypts: this.#pending.map(({ encrypted }) =>
+        decryptJob(encrypted.algorithm, password, encrypted.data),
+      ),
+      macs: mac === undefined ? [] : [macJob(mac.kdf, password, this.#file.authSafe.bytes, mac.digest)],
+    };
+  }
+
+  #charge(cost: number): void {
+    this.#cost += cost;
+    if (this.#cost > this.#maxCost) {
+      throw new MailsealError(
+        'LIMIT_COST',
+        `key derivation would take ${this.#cost} hash blocks or more, the limit is ${this.#maxCost} (option maxCost)`,
+      );
+    }
+  }
+
+  /** The results of {@link jobs}, in its order. @throws MailsealError when no reading of the password is left */
+  take({ decrypted, macs }: PbeResults): void {
+    const plaintexts = decrypted.map((result) => {
+      if (!result.ok) return undefined;
+      this.#secrets.push(result.data);
+      return isWholeSequence(result.data) ? result.data : undefined;
+    });
+    const opensSome = plaintexts.some((plaintext) => plaintext !== undefined);
+    const firstRound = this.#firstRound;
+    this.#firstRound = false;
+    if (firstRound && macs[0] === false) this.#retry(macFailure(opensSome), true);
+    else if (firstRound && macs.length === 0 && !opensSome) this.#retry(wrongPassword('decrypts nothing'));
+    else this.#open(plaintexts);
+  }
+
+  #open(plaintexts: readonly (Uint8Array | undefined)[]): void {
+    const closed = this.#pending.find((_, i) => plaintexts[i] === undefined);
+    if (closed !== undefined) this.#retry(notDecrypted(closed.name, this.#file.mac !== undefined));
+    else this.#pending = this.#pending.flatMap(({ open }, i) => open(plaintexts[i] as Uint8Array));
+  }
+
+  /** Overwrites the password's encodings and all plaintext. Keys and certificates have their own copies. */
+  wipe(): void {
+    wipe(...this.#secrets);
+    for (const { pkcs12, pbkdf2 } of this.#readings) wipe(pkcs12, pbkdf2);
+  }
+
+  /** Starts again with the next reading of the password; the first failure that says more is the one to report. */
+  #retry(failure: MailsealError, macFailed = false): void {
+    if (this.#failure === undefined || this.#failure.code === 'PFX_WRONG_PASSWORD') this.#failure = failure;
+    const failed = this.#readings[this.#reading] as PasswordOctets;
+    const next = this.#readings.findIndex(
+      ({ pkcs12 }, i) => i > this.#reading && !(macFailed && equal(pkcs12, failed.pkcs12)),
+    );
+    if (next < 0) throw this.#failure;
+    this.#reading = next;
+    this.#pending = this.#outer;
+    this.#firstRound = true;
+    this.#cost = 0;
+  }
+
+  /** Gives what has to be decrypted. */
+  #openSafe({ name, contents, encrypted }: Safe): Locked[] {
+    const index = this.#bags.push([]) - 1;
+    if (contents !== undefined) return this.#openBags(index, readSafeContents(contents, name));
+    const open = (plaintext: Uint8Array) => {
+      const part = new Part(`the decrypted ${name}`, plaintext, undefined);
+      return this.#openBags(index, readSafeContents(part, name));
+    };
+    return [{ name, encrypted, open }];
+  }
+
+  #openBags(safe: number, bags: Bag[]): Locked[] {
+    const open: OpenBag[] = [];
+    this.#bags[safe] = open;
+    const locked: Locked[] = [];
+    for (const [i, bag] of bags.entries()) {
+      const { name, attributes } = bag;
+      const head = { name, attributes };
+      switch (bag.kind) {
+        case 'certificate':
+          open[i] = { ...head, certificate: readCertificate(bag.certificate) };
+          break;
+        case 'key':
+          open[i] = { ...head, ...readKey(bag.privateKeyInfo) };
+          break;
+        case 'shroudedKey':
+          locked.push({
+            name,
+            encrypted: bag.encrypted,
+            open: (plaintext) => {
+              open[i] = { ...head, ...readKey(new Part(`the decrypted ${name}`, plaintext, undefined)) };
+              return [];
+            },
+          });
+      }
+    }
+    return locked;
+  }
+}
+
+function checkedCost(maxCost = MAX_PFX_COST): number {
+  if (!Number.isInteger(maxCost) || maxCost < 1 || maxCost > 0x7fff_ffff) {
+    throw new RangeError('maxCost must be an integer from 1 to 2147483647');
+  }
+  return maxCost;
+}
+
+/**
+ * Whether a plaintext is one SEQUENCE from end to end: all that a PFX encrypts is. Padding alone holds by chance for
+ * one wrong key in 256, and RC4 has none.
+ */
+function isWholeSequence(bytes: Uint8Array): boolean {
+  const length = bytes[1];
+  if (bytes[0] !== 0x30 || length === undefined) return false;
+  if (length < 0x80) return bytes.length === 2 + length;
+  if (length === 0x80) return bytes.length >= 4 && bytes.at(-1) === 0 && bytes.at(-2) === 0;
+  const octets = length & 0x7f;
+  let value = 0;
+  for (let i = 0; i < octets; i++) value = value * 256 + (bytes[2 + i] ?? 0);
+  return bytes.length === 2 + octets + value;
+}
+
+function macFailure(opensSome: boolean): MailsealError {
+  if (!opensSome) return wrongPassword('does not match the MAC');
+  return new MailsealError(
+    'PFX_MAC_MISMATCH',
+    'the password opens the PFX, but its MAC does not match: the file was changed',
+  );
+}
+
+function wrongPassword(how: string): MailsealError {
+  return new MailsealError('PFX_WRONG_PASSWORD', `wrong password: it ${how}`);
+}
+
+function notDecrypted(name: string, maced: boolean): MailsealError {
+  const but = maced ? 'the MAC matches' : 'other parts open';
+  return new MailsealError('PFX_MALFORMED', `${but}, but the password does not decrypt ${name}`);
+}
+
+function readCertificate(part: Part): Certificate {
+  try {
+    // A copy: what it lies in may be wiped, or be the caller's.
+    return Certificate.parse(part.bytes.slice());
+  } catch (error) {
+    throw error instanceof MailsealError ? part.locate(error, 'PFX_MALFORMED') : error;
+  }
+}
+
+/** A key of a type that is not built must not keep the others from being read, nor get lost in silence. */
+function readKey(part: Part): { privateKey: PrivateKey } | { unsupported: MailsealError } {
+  try {
+    return { privateKey: PrivateKey.parse(part.bytes) };
+  } catch (error) {
+    if (!(error instanceof MailsealError)) throw error;
+    if (error.code.startsWith('UNSUPPORTED')) return { unsupported: part.locate(error) };
+    throw part.locate(error, 'PFX_MALFORMED');
+  }
+}
