@@ -30,6 +30,7 @@ interface Core {
     stack: number,
     maxDepth: number,
     mode: number,
+    first: number,
     result: number,
   ): number;
   encodeBase64Lines(input: number, length: number, output: number): number;
