@@ -213,7 +213,7 @@ export function normalizeEmail(address: string): string | undefined {
   }
   if (/^\[[!-Z^-~]+\]$/.test(domain)) return `${local}@${domain.toLowerCase()}`;
   if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(domain)) return `${local}@${domain.toLowerCase()}`;
-  if (!/^[-.\p{L}\p{M}\p{N}]+$/u.test(domain)) return undefined;
+  if (!/[^!-~]/.test(domain) || !/^[-.\p{L}\p{M}\p{N}]+$/u.test(domain)) return undefined;
   const ascii = domainToASCII(domain);
   return ascii === '' ? undefined : `${local}@${ascii}`;
 }

@@ -1,0 +1,296 @@
+import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { OID } from '../src/asn1/oids.js';
+import { type DerNode, parseDer } from '../src/asn1/tape.js';
+import { type DerWriter, writeDer } from '../src/asn1/write.js';
+import { readPem } from '../src/bytes.js';
+import { MailsealError } from '../src/errors.js';
+import { Certificate } from '../src/x509/certificate.js';
+import { PublicKey } from '../src/x509/keys.js';
+import { readSignatureAlgorithm, verifySignature, verifyWithScheme } from '../src/x509/signature.js';
+import { readIndex, readVector } from './helpers/vectors.js';
+
+const data = Buffer.from('what was signed');
+const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 });
+const shortRsa = generateKeyPairSync('rsa', { modulusLength: 512 });
+const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const p521 = generateKeyPairSync('ec', { namedCurve: 'P-521' });
+const ed25519 = generateKeyPairSync('ed25519');
+const ed448 = generateKeyPairSync('ed448');
+const dsa = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 });
+
+const publicKey = (key: KeyObject) => PublicKey.parse(key.export({ format: 'der', type: 'spki' }));
+const nothing = () => {};
+const nullParameters = (w: DerWriter) => w.null();
+
+function algorithm(oid: string, parameters: (w: DerWriter) => void = nothing): DerNode {
+  return parseDer(
+    writeDer((w) =>
+      w.sequence((w) => {
+        w.oid(oid);
+        parameters(w);
+      }),
+    ),
+  );
+}
+
+interface Pss {
+  hash?: string;
+  mask?: string;
+  maskHash?: string;
+  salt?: number;
+  trailer?: number;
+}
+
+/** RSASSA-PSS-params; what is left out takes its default (RFC 4055 3.1). */
+const pss = (p: Pss) => (w: DerWriter) =>
+  w.sequence((w) => {
+    const { hash, maskHash, salt, trailer } = p;
+    if (hash) w.explicit(0, (w) => w.raw(algorithm(hash).bytes));
+    if (maskHash) {
+      w.explicit(1, (w) =>
+        w.raw(algorithm(p.mask ?? OID.mgf1, (w) => w.raw(algorithm(maskHash).bytes)).bytes),
+      );
+    }
+    if (salt !== undefined) w.explicit(2, (w) => w.integer(salt));
+    if (trailer !== undefined) w.explicit(3, (w) => w.integer(trailer));
+  });
+
+const pssSign = (hash: string, saltLength: number) =>
+  sign(hash, data, { key: rsa.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
+const sha256Pss = (salt: number) => pss({ hash: OID.sha256, maskHash: OID.sha256, salt });
+
+describe('valid signatures', () => {
+  test.each<[string, DerNode, KeyObject, Buffer]>([
+    [
+      'RSA SHA-1',
+      algorithm(OID.sha1WithRSAEncryption, nullParameters),
+      rsa.publicKey,
+      sign('sha1', data, rsa.privateKey),
+    ],
+    [
+      'RSA SHA-224',
+      algorithm(OID.sha224WithRSAEncryption, nullParameters),
+      rsa.publicKey,
+      sign('sha224', data, rsa.privateKey),
+    ],
+    [
+      'RSA SHA-256',
+      algorithm(OID.sha256WithRSAEncryption, nullParameters),
+      rsa.publicKey,
+      sign('sha256', data, rsa.privateKey),
+    ],
+    [
+      'RSA SHA-384',
+      algorithm(OID.sha384WithRSAEncryption, nullParameters),
+      rsa.publicKey,
+      sign('sha384', data, rsa.privateKey),
+    ],
+    [
+      'RSA SHA-512',
+      algorithm(OID.sha512WithRSAEncryption, nullParameters),
+      rsa.publicKey,
+      sign('sha512', data, rsa.privateKey),
+    ],
+    [
+      'RSA without parameters',
+      algorithm(OID.sha256WithRSAEncryption),
+      rsa.publicKey,
+      sign('sha256', data, rsa.privateKey),
+    ],
+    ['PSS defaults', algorithm(OID.rsassaPss, pss({})), rsa.publicKey, pssSign('sha1', 20)],
+    ['PSS SHA-256, salt 32', algorithm(OID.rsassaPss, sha256Pss(32)), rsa.publicKey, pssSign('sha256', 32)],
+    ['PSS SHA-256, no salt', algorithm(OID.rsassaPss, sha256Pss(0)), rsa.publicKey, pssSign('sha256', 0)],
+    ['ECDSA P-256 SHA-1', algorithm(OID.ecdsaWithSHA1), p256.publicKey, sign('sha1', data, p256.privateKey)],
+    [
+      'ECDSA P-256 SHA-256',
+      algorithm(OID.ecdsaWithSHA256),
+      p256.publicKey,
+      sign('sha256', data, p256.privateKey),
+    ],
+    [
+      'ECDSA P-521 SHA-512',
+      algorithm(OID.ecdsaWithSHA512),
+      p521.publicKey,
+      sign('sha512', data, p521.privateKey),
+    ],
+    ['Ed25519', algorithm(OID.Ed25519), ed25519.publicKey, sign(null, data, ed25519.privateKey)],
+    ['Ed448', algorithm(OID.Ed448), ed448.publicKey, sign(null, data, ed448.privateKey)],
+  ])('%s: holds, and no longer when anything is changed', (_, node, key, signature) => {
+    const parsed = publicKey(key);
+    expect(verifySignature(node, parsed, data, signature)).toBe(true);
+    expect(verifySignature(node, parsed, Buffer.concat([data, data]), signature)).toBe(false);
+    expect(verifySignature(node, parsed, data, signature.subarray(1))).toBe(false);
+    expect(verifySignature(node, parsed, data, Buffer.concat([signature, Buffer.alloc(1)]))).toBe(false);
+    expect(verifySignature(node, parsed, data, new Uint8Array(0))).toBe(false);
+    for (let at = 0; at < signature.length; at += 7) {
+      const changed = Uint8Array.from(signature);
+      changed[at] = (changed[at] as number) ^ 1;
+      expect(verifySignature(node, parsed, data, changed)).toBe(false);
+    }
+  });
+});
+
+test('another salt length than the parameters say is no valid signature', () => {
+  const node = algorithm(OID.rsassaPss, sha256Pss(32));
+  expect(verifySignature(node, publicKey(rsa.publicKey), data, pssSign('sha256', 20))).toBe(false);
+});
+
+test('a salt that no key has room for', () => {
+  const node = algorithm(OID.rsassaPss, sha256Pss(0x7fff_ffff));
+  expect(verifySignature(node, publicKey(rsa.publicKey), data, pssSign('sha256', 32))).toBe(false);
+});
+
+test('Ed25519 S >= L (CVE-2026-33895) is no valid signature', () => {
+  const signature = sign(null, data, ed25519.privateKey);
+  const order = Buffer.from('edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010', 'hex');
+  let carry = 0;
+  for (let i = 0; i < 32; i++) {
+    carry += (signature[32 + i] as number) + (order[i] as number);
+    signature[32 + i] = carry & 0xff;
+    carry >>= 8;
+  }
+  expect(verifySignature(algorithm(OID.Ed25519), publicKey(ed25519.publicKey), data, signature)).toBe(false);
+});
+
+test('an RSA key too short for the digest verifies nothing', () => {
+  const node = algorithm(OID.sha512WithRSAEncryption, nullParameters);
+  expect(verifySignature(node, publicKey(shortRsa.publicKey), data, Buffer.alloc(64, 1))).toBe(false);
+});
+
+test('rsaEncryption takes the digest that CMS names beside it, and nothing without one', () => {
+  const node = algorithm(OID.rsaEncryption, nullParameters);
+  const scheme = readSignatureAlgorithm(node, 'sha256');
+  expect(verifyWithScheme(scheme, publicKey(rsa.publicKey), data, sign('sha256', data, rsa.privateKey))).toBe(
+    true,
+  );
+  expect(() => readSignatureAlgorithm(node)).toThrow(
+    expect.objectContaining({ code: 'UNSUPPORTED_ALGORITHM' }),
+  );
+});
+
+describe('refused algorithms', () => {
+  test.each<[string, DerNode, string]>([
+    ['MD5', algorithm(OID.md5WithRSAEncryption, nullParameters), 'UNSUPPORTED_ALGORITHM'],
+    ['MD2', algorithm(OID.md2WithRSAEncryption, nullParameters), 'UNSUPPORTED_ALGORITHM'],
+    ['DSA', algorithm(OID.dsaWithSha1), 'UNSUPPORTED_ALGORITHM'],
+    ['an unknown one', algorithm('1.2.3.4'), 'UNSUPPORTED_ALGORITHM'],
+    [
+      'RSA with other parameters',
+      algorithm(OID.sha256WithRSAEncryption, (w) => w.integer(0)),
+      'ASN1_UNEXPECTED',
+    ],
+    ['ECDSA with NULL', algorithm(OID.ecdsaWithSHA256, nullParameters), 'X509_MALFORMED'],
+    ['Ed25519 with NULL', algorithm(OID.Ed25519, nullParameters), 'X509_MALFORMED'],
+    ['PSS without parameters', algorithm(OID.rsassaPss), 'X509_MALFORMED'],
+    ['PSS with NULL', algorithm(OID.rsassaPss, nullParameters), 'ASN1_UNEXPECTED'],
+    [
+      'PSS with another MGF1 hash',
+      algorithm(OID.rsassaPss, pss({ hash: OID.sha256, maskHash: OID.sha384 })),
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    [
+      'PSS whose MGF1 hash is left at SHA-1',
+      algorithm(OID.rsassaPss, pss({ hash: OID.sha256 })),
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    [
+      'PSS with another mask',
+      algorithm(OID.rsassaPss, pss({ hash: OID.sha256, mask: '1.2.3', maskHash: OID.sha256 })),
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    [
+      'PSS with MD5',
+      algorithm(OID.rsassaPss, pss({ hash: OID.md5, maskHash: OID.md5 })),
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    ['PSS with trailer 2', algorithm(OID.rsassaPss, pss({ trailer: 2 })), 'X509_MALFORMED'],
+    ['PSS with a negative salt', algorithm(OID.rsassaPss, pss({ salt: -1 })), 'ASN1_BAD_VALUE'],
+    [
+      'something after the parameters',
+      algorithm(OID.sha256WithRSAEncryption, (w) => {
+        w.null();
+        w.null();
+      }),
+      'ASN1_UNEXPECTED',
+    ],
+  ])('%s', (_, node, code) => {
+    expect(() => readSignatureAlgorithm(node)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('a key of another kind is refused', () => {
+  const kinds: [string, DerNode][] = [
+    ['rsa', algorithm(OID.sha256WithRSAEncryption, nullParameters)],
+    ['rsa', algorithm(OID.rsassaPss, sha256Pss(32))],
+    ['ec', algorithm(OID.ecdsaWithSHA256)],
+    ['ed25519', algorithm(OID.Ed25519)],
+    ['ed448', algorithm(OID.Ed448)],
+  ];
+  const keys = [rsa, p256, ed25519, ed448, dsa, generateKeyPairSync('x25519')].map((pair) =>
+    publicKey(pair.publicKey),
+  );
+  test.each(kinds)('%s', (fitting, node) => {
+    for (const key of keys) {
+      if (key.algorithm === fitting) continue;
+      expect(() => verifySignature(node, key, data, Buffer.alloc(64))).toThrow(
+        expect.objectContaining({ code: 'KEY_UNSUITABLE' }),
+      );
+    }
+  });
+});
+
+describe('an RSASSA-PSS key (RFC 4055 section 1.2)', () => {
+  const bits = publicKey(rsa.publicKey).bits;
+  const restricted = (parameters: (w: DerWriter) => void) =>
+    PublicKey.parse(
+      writeDer((w) =>
+        w.sequence((w) => {
+          w.raw(algorithm(OID.rsassaPss, parameters).bytes);
+          w.bitString(bits);
+        }),
+      ),
+    );
+  const sha256 = algorithm(OID.rsassaPss, sha256Pss(32));
+  const unsuitable = expect.objectContaining({ code: 'KEY_UNSUITABLE' });
+
+  test('may not verify RSASSA-PKCS1-v1_5', () => {
+    const node = algorithm(OID.sha256WithRSAEncryption, nullParameters);
+    const signature = sign('sha256', data, rsa.privateKey);
+    expect(() => verifySignature(node, restricted(nothing), data, signature)).toThrow(unsuitable);
+  });
+  test('without parameters verifies any PSS', () => {
+    expect(verifySignature(sha256, restricted(nothing), data, pssSign('sha256', 32))).toBe(true);
+  });
+  test('verifies what its parameters allow: the same hash, no shorter salt', () => {
+    expect(verifySignature(sha256, restricted(sha256Pss(20)), data, pssSign('sha256', 32))).toBe(true);
+    expect(() => verifySignature(sha256, restricted(sha256Pss(33)), data, pssSign('sha256', 32))).toThrow(
+      unsuitable,
+    );
+    const sha1 = algorithm(OID.rsassaPss, pss({}));
+    expect(() => verifySignature(sha1, restricted(sha256Pss(20)), data, pssSign('sha1', 20))).toThrow(
+      unsuitable,
+    );
+  });
+});
+
+describe('BoringSSL: self-signed PSS certificates', () => {
+  const paths = readIndex('boringssl-pkcs').flatMap(({ path }) =>
+    /\/pss_.*\.pem$/.test(path) ? [path] : [],
+  );
+  const bad = /syntax_error|mgf1_sha384|salt_overflow|unknown_mgf|wrong_trailer/;
+
+  test.each(paths)('%s', (path) => {
+    const [block] = readPem(readVector('boringssl-pkcs', path));
+    const certificate = Certificate.parse((block as { bytes: Uint8Array }).bytes);
+    const check = () =>
+      verifySignature(
+        certificate.signatureAlgorithm,
+        certificate.publicKey,
+        certificate.tbs,
+        certificate.signatureValue,
+      );
+    if (bad.test(path)) expect(check).toThrow(MailsealError);
+    else expect(check()).toBe(true);
+  });
+});
