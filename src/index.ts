@@ -1,6 +1,6 @@
 /** The public API: re-exports only. */
 
-export { type Tag, Tag as tags } from './asn1/tags.js';
+export { Tag } from './asn1/tags.js';
 export { DerNode, DerReader, type ParseOptions, parseDer } from './asn1/tape.js';
 export {
   type DecryptedContent,

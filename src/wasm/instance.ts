@@ -45,6 +45,15 @@ interface Core {
     decryptions: number,
     decryptionCount: number,
   ): number;
+  decryptCbc(
+    cipher: number,
+    key: number,
+    keyLength: number,
+    bits: number,
+    iv: number,
+    data: number,
+    length: number,
+  ): number;
   unwrapPkcs1(em: number, emLength: number, output: number, keyLength: number): void;
 }
 

@@ -1,0 +1,116 @@
+/** Base64 and line ends: the kernels of assembly/base64.ts and assembly/lines.ts. Called by smime. */
+import { MailsealError } from '../errors.js';
+import { core, octets, reserve, words } from './instance.js';
+
+/** Octets that the text kernels take at a time: whole base64 lines, and few enough to stay in the L2 cache. */
+const WINDOW = 57 * 1024;
+const MARGIN = 32; // what the kernels may read or write beyond what they use
+
+/** Base64 in lines of 76 characters, CRLF behind each (RFC 2045 section 6.8). */
+export function encodeBase64Lines(bytes: Uint8Array): Uint8Array {
+  const rest = bytes.length % 57;
+  const out = Buffer.allocUnsafe(
+    Math.floor(bytes.length / 57) * 78 + (rest === 0 ? 0 : Math.ceil(rest / 3) * 4 + 2),
+  );
+  const base = reserve(0);
+  try {
+    const room = Math.min(bytes.length, WINDOW);
+    const input = reserve(room + MARGIN);
+    const output = reserve(Math.ceil(room / 57) * 78 + MARGIN);
+    for (let at = 0, written = 0; at < bytes.length; at += WINDOW) {
+      const window = bytes.subarray(at, at + WINDOW);
+      octets.set(window, input);
+      const length = core.encodeBase64Lines(input, window.length, output);
+      out.set(octets.subarray(output, output + length), written);
+      written += length;
+    }
+    return out;
+  } finally {
+    core.wipe(base);
+  }
+}
+
+/** Strict base64 over line breaks.
+ * @throws MailsealError MIME_MALFORMED with the offset of a foreign character, or if the text ends early */
+export function decodeBase64(bytes: Uint8Array): Uint8Array {
+  const out = Buffer.allocUnsafe(Math.floor(bytes.length / 4) * 3 + 3);
+  const base = reserve(0);
+  try {
+    const state = reserve(12);
+    const room = Math.min(bytes.length, WINDOW);
+    const input = reserve(room + MARGIN);
+    const output = reserve(room + MARGIN);
+    let written = 0;
+    for (let at = 0; at < bytes.length; at += WINDOW) {
+      const window = bytes.subarray(at, at + WINDOW);
+      octets.set(window, input);
+      const status = core.decodeBase64(input, window.length, output, state);
+      const length = words[(state >>> 2) + 2] as number;
+      if (status !== 0) {
+        throw new MailsealError('MIME_MALFORMED', 'a character that is not base64', { offset: at + length });
+      }
+      out.set(octets.subarray(output, output + length), written);
+      written += length;
+    }
+    const gathered = words[(state >>> 2) + 1];
+    if (gathered !== 0 && gathered !== 4) {
+      throw new MailsealError('MIME_MALFORMED', 'the base64 ends early', { offset: bytes.length });
+    }
+    return out.subarray(0, written);
+  } finally {
+    core.wipe(base);
+  }
+}
+
+/** What {@link scanLines} looks for; the bits of assembly/lines.ts. */
+export const Hazard = {
+  EIGHT_BIT: 1,
+  NUL: 2,
+  LONE_LINE_END: 4,
+  LONG_LINE: 8,
+  TRAILING_SPACE: 16,
+  FROM_LINE: 32,
+};
+
+/** The hazards in a text, as bits, and how many line ends are not CRLF. */
+export function scanLines(bytes: Uint8Array): { found: number; lone: number } {
+  const base = reserve(0);
+  try {
+    const state = reserve(12);
+    overWindows(bytes, (input, length) => core.scanLines(input, length, state));
+    return { found: words[state >>> 2] as number, lone: words[(state >>> 2) + 1] as number };
+  } finally {
+    core.wipe(base);
+  }
+}
+
+/** Makes the `lone` line ends that {@link scanLines} counted CRLF. */
+export function canonicalLines(bytes: Uint8Array, lone: number): Uint8Array {
+  const out = Buffer.allocUnsafe(bytes.length + lone);
+  const base = reserve(0);
+  try {
+    const output = reserve(Math.min(bytes.length, WINDOW) * 2 + MARGIN);
+    let written = 0;
+    overWindows(bytes, (input, length) => {
+      const size = core.canonicalLines(input, length, output);
+      out.set(octets.subarray(output, output + size), written);
+      written += size;
+    });
+    return out;
+  } finally {
+    core.wipe(base);
+  }
+}
+
+/** Lays windows of a text into memory with their neighbours: LF before the text, zeros behind it. */
+function overWindows(bytes: Uint8Array, run: (input: number, length: number) => void): void {
+  const input = reserve(Math.min(bytes.length, WINDOW) + 2 * MARGIN) + MARGIN;
+  for (let at = 0; at < bytes.length; at += WINDOW) {
+    const length = Math.min(WINDOW, bytes.length - at);
+    octets[input - 1] = at === 0 ? 0x0a : (bytes[at - 1] as number);
+    octets.set(bytes.subarray(at, at + length + MARGIN), input);
+    const behind = bytes.length - at - length;
+    if (behind < MARGIN) octets.fill(0, input + length + behind, input + length + MARGIN);
+    run(input, length);
+  }
+}
