@@ -4,4 +4,5 @@ export { parseTape } from './tape';
 export { decodeBase64, encodeBase64Lines } from './base64';
 export { canonicalLines, scanLines } from './lines';
 export { runJobs } from './pfx';
+export { decryptCbc } from './cbc';
 export { unwrapPkcs1 } from './rsaunwrap';

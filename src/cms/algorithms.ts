@@ -129,13 +129,13 @@ const ENCRYPTION_OIDS: Readonly<Record<EncryptionCipher, string>> = {
 };
 
 /** @throws RangeError for a name that is not there, from a caller without types */
-export function encryptionCipher(name: EncryptionCipher): CipherKind & { readonly oid: string } {
+export function encryptionCipher(name: EncryptionCipher) {
   const oid = Object.hasOwn(ENCRYPTION_OIDS, name) ? ENCRYPTION_OIDS[name] : undefined;
   const kind = oid === undefined ? undefined : CIPHERS[oid];
   if (oid === undefined || kind === undefined) {
     throw new RangeError(`cipher must be one of ${Object.keys(ENCRYPTION_OIDS).join(', ')}`);
   }
-  return { ...kind, oid };
+  return { ...kind, name, oid };
 }
 
 export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
