@@ -112,6 +112,8 @@ export function checkCertificate(certificate: Certificate, now: Date): PathReaso
     return because(certificate, 'MALFORMED', `extensions in a certificate of version ${certificate.version}`);
   }
   // Read for what they would throw: a certificate that breaks its ASN.1 is not relied on.
+  void certificate.subject.rdns;
+  void certificate.issuer.rdns;
   void certificate.subjectKeyIdentifier;
   void certificate.authorityKeyIdentifier;
   const { notBefore, notAfter } = certificate;
