@@ -7,7 +7,7 @@
  * One bad file never stops an import; a store that can't be written does. Running it again is harmless.
  * Called by the command line and by users of the library.
  */
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { assertBytes, wipe } from './bytes.js';
 import { type ErrorCode, MailsealError } from './errors.js';
 import type { AddResult, KeyStore, StoreEntry } from './keystore/store.js';
@@ -141,7 +141,8 @@ async function readInput(input: ImportInput, options: PfxOptions): Promise<Pendi
 
 async function readFile(path: string): Promise<Uint8Array> {
   try {
-    const file = await open(path);
+    // Not to hang on a named pipe in a folder of files. Windows has no such flag.
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const status = await file.stat();
       if (!status.isFile()) throw new MailsealError('IO', 'not a file');
