@@ -57,7 +57,7 @@ describe('tape', () => {
     const node = parseDer(certificate, { strict: true });
     expect(described(node)).toEqual(walkBer(certificate));
     expect(node.isDer).toBe(true);
-    expect(node.bytes).toEqual(certificate);
+    expect(toHex(node.bytes)).toBe(toHex(certificate));
   });
 
   it.each([
@@ -140,6 +140,12 @@ describe('tape', () => {
       { trailing: true },
     );
     expect(described(first)).toEqual(before);
+  });
+
+  it('gives plain views of a Buffer, whose slice() copies: a Buffer’s does not, and changing it changes the input', () => {
+    const input = Buffer.from(certificate);
+    parseDer(input).bytes.slice().fill(0);
+    expect(input).toEqual(Buffer.from(certificate));
   });
 
   it.each([

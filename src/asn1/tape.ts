@@ -3,7 +3,7 @@
  * returns its exact source octets, so that what was signed is what is hashed. The layers above read every structure
  * through {@link DerReader}, which refuses whatever the schema does not name.
  */
-import { assertBytes } from '../bytes.js';
+import { assertBytes, plain } from '../bytes.js';
 import { type ErrorCode, type ErrorDetails, MailsealError } from '../errors.js';
 import { parseTape } from '../wasm.js';
 import { describeIdentifier, describeTag, type Tag, tagMatches } from './tags.js';
@@ -55,7 +55,7 @@ export function parseDer(bytes: Uint8Array, options: ParseOptions = {}): DerNode
     maxDepth: limit(options.maxDepth, MAX_DEPTH, 4096, 'maxDepth'),
     maxRecords: limit(options.maxRecords, MAX_RECORDS, 1 << 26, 'maxRecords'),
   });
-  return new DerNode(bytes, records, first);
+  return new DerNode(plain(bytes), records, first);
 }
 
 const FLAG_INDEFINITE = 1 << 12;

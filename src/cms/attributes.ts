@@ -9,7 +9,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
 import { derHeader, writeDer } from '../asn1/write.js';
-import { buffer, concat } from '../bytes.js';
+import { buffer, concat, copy } from '../bytes.js';
 
 export interface Attribute {
   /** Dotted type. */
@@ -96,7 +96,7 @@ export function signedAttributesDer(node: DerNode): Uint8Array {
 
 /** The octets as they are, as a SET. Some signers sign what they send, without sorting it; RFC 5652 wants it sorted. */
 export function asReceived(node: DerNode): Uint8Array {
-  const bytes = node.bytes.slice();
+  const bytes = copy(node.bytes);
   bytes[0] = Tag.SET;
   return bytes;
 }

@@ -12,6 +12,7 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
+  hash,
   privateDecrypt,
   publicEncrypt,
   randomBytes,
@@ -21,7 +22,7 @@ import { context, contextConstructed, contextString, Tag } from '../asn1/tags.js
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { writeDer } from '../asn1/write.js';
-import { assertBytes, utf8, wipe } from '../bytes.js';
+import { assertBytes, copy, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCbc, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -232,7 +233,7 @@ function fallbackKey(privateKey: PrivateKey, encryptedKey: Uint8Array, length: n
   try {
     return createHash('shake256', { outputLength: length })
       .update(FALLBACK_LABEL)
-      .update(createHash('sha256').update(secret).digest())
+      .update(hash('sha256', secret, 'buffer'))
       .update(encryptedKey)
       .digest();
   } finally {
@@ -262,7 +263,7 @@ function unwrapPkcs1(privateKey: PrivateKey, encryptedKey: Uint8Array, fallback:
 function unwrapOaep(
   privateKey: PrivateKey,
   encryptedKey: Uint8Array,
-  { hash, label }: KeyTransport & { name: 'rsaes-oaep' },
+  { hash: oaepHash, label }: KeyTransport & { name: 'rsaes-oaep' },
   fallback: Uint8Array,
 ): Uint8Array {
   try {
@@ -270,7 +271,7 @@ function unwrapOaep(
       {
         key: privateKey.keyObject,
         padding: constants.RSA_PKCS1_OAEP_PADDING,
-        oaepHash: hash,
+        oaepHash,
         ...(label.length > 0 && { oaepLabel: label }),
       },
       encryptedKey,
@@ -280,7 +281,7 @@ function unwrapOaep(
   } catch (error) {
     rethrowOwn(error);
   }
-  return fallback.slice();
+  return copy(fallback);
 }
 
 /** A wiped private key is the caller's mistake; what OpenSSL reports is about the message. */

@@ -7,7 +7,7 @@ import { describeOid } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
-import { toHex } from '../bytes.js';
+import { equal, toHex } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from './algorithms.js';
@@ -172,11 +172,11 @@ function candidate(recipient: number, entry: RingEntry, reason: string): KeyCand
 function matchReason(identifier: RecipientIdentifier, entry: RingEntry): string | undefined {
   const { certificate, privateKey } = entry;
   if (certificate !== undefined && identifies(identifier, certificate)) {
-    return `the certificate has ${describeRecipient(identifier)}`;
+    return identifier.type === 'issuerAndSerialNumber' ? 'issuer and serial number' : 'key identifier';
   }
   if (identifier.type !== 'subjectKeyIdentifier') return undefined;
-  return toHex(privateKey.publicKey.keyIdentifier) === toHex(identifier.keyIdentifier)
-    ? 'the SHA-1 of the public key is the key identifier'
+  return equal(privateKey.publicKey.keyIdentifier, identifier.keyIdentifier)
+    ? 'key identifier: the SHA-1 of the public key'
     : undefined;
 }
 

@@ -4,7 +4,7 @@
  * encrypted that can be seen; another one the keys that were inside an encrypted safe. It also decides what a failure
  * means: a wrong password, a changed file, or a broken one. Called by read.ts.
  */
-import { equal, wipe } from '../bytes.js';
+import { copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCost, decryptJob, macCost, macJob, type PasswordOctets } from '../pbe.js';
 import type { DecryptJob, MacJob, PbeResults } from '../wasm.js';
@@ -242,7 +242,7 @@ function notDecrypted(name: string, maced: boolean): MailsealError {
 function readCertificate(part: Part): Certificate {
   try {
     // A copy: what it lies in may be wiped, or be the caller's.
-    return Certificate.parse(part.bytes.slice());
+    return Certificate.parse(copy(part.bytes));
   } catch (error) {
     throw error instanceof MailsealError ? part.locate(error, 'PFX_MALFORMED') : error;
   }

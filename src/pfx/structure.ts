@@ -8,7 +8,7 @@ import { describeOid, OID, oidName } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger, readString } from '../asn1/values.js';
-import { latin1 } from '../bytes.js';
+import { copy, latin1 } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import {
   HASH_LENGTH,
@@ -268,7 +268,7 @@ function readAttributes(set: DerNode | undefined): BagAttributes {
     if (type === OID.friendlyName) attributes.friendlyName ??= readString(value);
     // A copy: the octets around it may be wiped.
     if (type === OID.localKeyId) {
-      attributes.localKeyId ??= readOctets(value.expect(Tag.OCTET_STRING, 'localKeyId')).slice();
+      attributes.localKeyId ??= copy(readOctets(value.expect(Tag.OCTET_STRING, 'localKeyId')));
     }
   }
   return attributes;

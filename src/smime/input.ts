@@ -15,8 +15,8 @@ export interface SmimeInput {
   readonly signedEntity?: MimeEntity;
 }
 
-/** The labels of RFC 7468 sections 5 to 9 and of OpenSSL that hold a CMS object. */
-const CMS_LABELS = new Set(['CMS', 'PKCS7', 'PKCS #7 SIGNED DATA', 'PKCS #7 ENVELOPED DATA']);
+/** The labels that hold a CMS object: those of RFC 7468 sections 8 and 9, of OpenSSL, and of gpgsm. */
+const CMS_LABELS = new Set(['CMS', 'PKCS7', 'PKCS #7 SIGNED DATA', 'SIGNED MESSAGE', 'ENCRYPTED MESSAGE']);
 
 /** SEQUENCE. As text it is `0`, which begins no header field that anybody writes. */
 const BER_SEQUENCE = 0x30;

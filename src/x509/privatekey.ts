@@ -12,7 +12,7 @@ import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
 import { readBitOctets, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { buffer, equal, wipe } from '../bytes.js';
+import { buffer, copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type Curve, curveOf, fixedScalar, publicPoint, uncompressed } from './curves.js';
 import {
@@ -63,7 +63,7 @@ export class PrivateKey {
    * @throws MailsealError ASN1_*, KEY_MALFORMED, UNSUPPORTED_ALGORITHM with the OID, UNSUPPORTED_FEATURE
    */
   static parse(pkcs8: Uint8Array | DerNode): PrivateKey {
-    return new PrivateKey(Uint8Array.from(pkcs8 instanceof DerNode ? pkcs8.bytes : pkcs8));
+    return new PrivateKey(copy(pkcs8 instanceof DerNode ? pkcs8.bytes : pkcs8));
   }
 
   /** @param der RSAPrivateKey (RFC 8017 A.1.2): `RSA PRIVATE KEY` in PEM. Throws as {@link parse}. */
@@ -107,7 +107,7 @@ export class PrivateKey {
   /** A copy of the octets that were parsed. @throws MailsealError KEY_UNSUITABLE after {@link wipe} */
   toPkcs8(): Uint8Array {
     this.#assertUsable();
-    return this.#pkcs8.slice();
+    return copy(this.#pkcs8);
   }
 
   /** Overwrites the held copies and lets go of the KeyObject; only the public key can be used afterwards. */

@@ -1,0 +1,80 @@
+/** The `openssl` and `gpgsm` commands as second opinions. A test that needs one that is missing says so and is skipped. */
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const works = (command: string) => spawnSync(command, ['--version']).error === undefined;
+export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+export const hasGpgsm = works('gpgsm') && works('gpg-agent');
+
+/** A folder that is removed when the process ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mailseal-test-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface Ran {
+  status: number | null;
+  stdout: Buffer;
+  stderr: string;
+}
+
+const ran = ({ status, stdout, stderr }: SpawnSyncReturns<Buffer>): Ran => ({
+  status,
+  stdout,
+  stderr: stderr.toString(),
+});
+
+export function openssl(args: readonly string[], input?: Uint8Array): Ran {
+  return ran(spawnSync('openssl', args, { input, maxBuffer: 1 << 28 }));
+}
+
+/** As {@link openssl}; its output, or an error with what it said. */
+export function opensslOut(args: readonly string[], input?: Uint8Array): Buffer {
+  const { status, stdout, stderr } = openssl(args, input);
+  if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+/** A gpgsm with a key ring of its own, that trusts the roots it is given and asks nobody. */
+export class Gpgsm {
+  readonly #home: string;
+
+  constructor() {
+    this.#home = join(temporaryFolder(), 'gnupg');
+    mkdirSync(this.#home, { mode: 0o700 });
+    writeFileSync(join(this.#home, 'gpgsm.conf'), 'disable-crl-checks\ndisable-dirmngr\nno-secmem-warning\n');
+    writeFileSync(join(this.#home, 'gpg-agent.conf'), 'allow-loopback-pinentry\n');
+    process.on('exit', () => spawnSync('gpgconf', ['--homedir', this.#home, '--kill', 'all']));
+  }
+
+  /** @param passwordFile for the private keys, which gpgsm reads from a descriptor */
+  run(args: readonly string[], input?: Uint8Array, passwordFile?: string): Ran {
+    const all = ['--homedir', this.#home, '--batch', '--yes', '--status-fd', '2'];
+    if (passwordFile !== undefined) all.push('--pinentry-mode', 'loopback', '--passphrase-fd', '3');
+    const password = passwordFile === undefined ? undefined : openSync(passwordFile, 'r');
+    try {
+      const stdio = ['pipe', 'pipe', 'pipe', ...(password === undefined ? [] : [password])] as const;
+      return ran(spawnSync('gpgsm', [...all, ...args], { input, maxBuffer: 1 << 28, stdio: [...stdio] }));
+    } finally {
+      if (password !== undefined) closeSync(password);
+    }
+  }
+
+  /** @param sha1 of the certificate, 40 hexadecimal digits in upper case */
+  trust(sha1: string): void {
+    writeFileSync(join(this.#home, 'trustlist.txt'), `${sha1} S relax\n`);
+  }
+
+  importCertificate(der: Uint8Array): void {
+    const { status, stderr } = this.run(['--import'], der);
+    if (status !== 0) throw new Error(`gpgsm --import: ${stderr}`);
+  }
+
+  importPfx(path: string, passwordFile: string): void {
+    const { status, stderr } = this.run(['--import', path], undefined, passwordFile);
+    if (status !== 0) throw new Error(`gpgsm --import ${path}: ${stderr}`);
+  }
+}
