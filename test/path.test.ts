@@ -116,6 +116,13 @@ describe('building', () => {
     expect(validate(leaf, [wrong, right]).trusted).toBe(true);
   });
 
+  test('among more CAs of one name than signatures are tried, the identifier leads to the right one', () => {
+    const crowd = Array.from({ length: 120 }, () => caOf({ subject: 'Crowd' }));
+    const last = crowd[119] as IssuedCertificate;
+    expect(validate(leafOf(last), crowd).trusted).toBe(true);
+    expect(outcome(validate(leafOf(last, { authorityKeyIdentifier: null }), crowd))).toBe('LIMIT');
+  });
+
   test('a renewed CA: the expired certificate of the same key does not hide the good one', () => {
     const key = generateKey('P-256');
     const old = caOf({ subject: 'Renewed', key, notAfter: new Date('2021-01-01') });

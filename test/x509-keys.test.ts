@@ -134,6 +134,8 @@ describe('RSA numbers', () => {
     ['e over 64 bits', { e: (1n << 64n) + 1n }, 'KEY_MALFORMED'],
     ['d zero', { d: 0n }, 'KEY_MALFORMED'],
     ['another d', { d: numbers.d + 2n }, 'KEY_MALFORMED'],
+    ['d that fits q only', { d: numbers.d + numbers.q - 1n, dp: 0n }, 'KEY_MALFORMED'],
+    ['d that fits p only', { d: numbers.d + numbers.p - 1n, dq: 0n }, 'KEY_MALFORMED'],
     ['d longer than n', { d: numbers.d << 1024n }, 'KEY_MALFORMED'],
     ['another p', { p: numbers.p + 2n }, 'KEY_MALFORMED'],
     ['p one and q all of n', { p: 1n, q: numbers.n }, 'KEY_MALFORMED'],
