@@ -17,14 +17,22 @@ type Build = (writer: DerWriter) => void;
 /** Octets kept free in front of a constructed value's content; moved up if its length needs more. */
 const SHORT_LENGTH = 1;
 
+/** Wiped memory of writers that have finished. A message takes a dozen writers, and making it costs more than they do. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+const SPARE_OCTETS = 4096;
+const MAX_SPARE = 8;
+
 export class DerWriter {
-  #out = new Uint8Array(512);
+  #out = spare.pop() ?? new Uint8Array(SPARE_OCTETS);
   #length = 0;
 
-  /** The encoded octets; the writer's own copy, which may hold secrets, is wiped. */
+  /** The encoded octets, once; the writer's own copy, which may hold secrets, is wiped. */
   finish(): Uint8Array {
     const result = this.#out.slice(0, this.#length);
     this.#out.fill(0, 0, this.#length);
+    if (this.#out.length === SPARE_OCTETS && spare.length < MAX_SPARE) spare.push(this.#out);
+    this.#out = new Uint8Array(0);
+    this.#length = 0;
     return result;
   }
 

@@ -165,22 +165,6 @@ function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: Signi
   }
 }
 
-/** What we can decrypt, the best first (RFC 8551 2.5.2). The same octets for every message. */
-const SMIME_CAPABILITIES = writeDer((w) =>
-  w.sequence((w) => {
-    for (const oid of [OID.aes256Cbc, OID.aes192Cbc, OID.aes128Cbc]) w.sequence((w) => w.oid(oid));
-  }),
-);
-
-function signedAttributes(contentType: string, messageDigest: Uint8Array, signingTime: Date): Uint8Array[] {
-  return [
-    attribute(OID.contentType, (w) => w.oid(contentType)),
-    attribute(OID.signingTime, (w) => w.time(signingTime)),
-    attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
-    attribute(OID.smimeCapabilities, (w) => w.raw(SMIME_CAPABILITIES)),
-  ];
-}
-
 function attribute(oid: string, value: (w: DerWriter) => void): Uint8Array {
   return writeDer((w) =>
     w.sequence((w) => {
@@ -190,27 +174,49 @@ function attribute(oid: string, value: (w: DerWriter) => void): Uint8Array {
   );
 }
 
+/** What we can decrypt, the best first (RFC 8551 2.5.2). The same octets for every message. */
+const SMIME_CAPABILITIES = attribute(OID.smimeCapabilities, (w) =>
+  w.sequence((w) => {
+    for (const oid of [OID.aes256Cbc, OID.aes192Cbc, OID.aes128Cbc]) w.sequence((w) => w.oid(oid));
+  }),
+);
+
+/** SignedAttributes as they are signed: a SET OF (5.4). */
+function signedAttributes(contentType: string, messageDigest: Uint8Array, signingTime: Date): Uint8Array {
+  return writeDer((w) =>
+    w.setOf([
+      attribute(OID.contentType, (w) => w.oid(contentType)),
+      attribute(OID.signingTime, (w) => w.time(signingTime)),
+      attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
+      SMIME_CAPABILITIES,
+    ]),
+  );
+}
+
+/** The tag of signedAttrs in the message, [0] IMPLICIT, in place of SET. */
+const SIGNED_ATTRS = contextConstructed(0);
+
 function signerInfo(
   signer: Signer,
   plan: Plan,
-  attributes: readonly Uint8Array[],
+  attributes: Uint8Array,
   identifier: CertificateIdentifier['type'],
 ): Uint8Array {
   const signature = signAttributes(signer, plan, attributes);
+  attributes[0] = SIGNED_ATTRS;
   return writeDer((w) =>
     w.sequence((w) => {
       w.integer(identifier === 'issuerAndSerialNumber' ? 1 : 3);
       writeIdentifier(w, signer.certificate, identifier);
       writeDigestAlgorithm(w, plan.digest);
-      w.implicitSetOf(0, attributes);
+      w.raw(attributes);
       writeSignatureAlgorithm(w, plan);
       w.octets(signature);
     }),
   );
 }
 
-function signAttributes({ privateKey, certificate }: Signer, plan: Plan, attributes: readonly Uint8Array[]) {
-  const data = writeDer((w) => w.setOf(attributes));
+function signAttributes({ privateKey, certificate }: Signer, plan: Plan, data: Uint8Array): Uint8Array {
   const key = privateKey.keyObject;
   try {
     return plan.kind === 'rsa-pss'
