@@ -27,7 +27,13 @@ export {
   type SignOptions,
   sign,
 } from './smime/message.js';
-export { type Problem, type SignerVerdict, type Verdict, type VerifyOptions, verify } from './smime/verify.js';
+export {
+  type Problem,
+  type SignerVerdict,
+  type Verdict,
+  type VerifyOptions,
+  verify,
+} from './smime/verify.js';
 export { Certificate } from './x509/certificate.js';
 export { PrivateKey, PublicKey } from './x509/keys.js';
 export { Name } from './x509/name.js';

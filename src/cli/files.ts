@@ -29,6 +29,18 @@ export function readInput(path: string): Uint8Array {
   }
 }
 
+/** Whether a file starts as a PFX does, in BER: SEQUENCE { version INTEGER 3 … }. */
+export function isPfxFile(path: string): boolean {
+  const head = Buffer.alloc(16);
+  const descriptor = openSync(path, 'r');
+  try {
+    const length = readSync(descriptor, head);
+    return /^30(?:[0-7].|80|81..|82.{4}|83.{6}|84.{8})020103/.test(head.toString('hex', 0, length));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 function readFileLimited(path: string): Uint8Array {
   const descriptor = openSync(path, 'r');
   try {

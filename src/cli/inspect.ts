@@ -1,0 +1,146 @@
+/**
+ * `mailseal inspect`: what is in a file, told apart by content. Of a mail its parts and the CMS object in it, of PEM
+ * each block, of everything else the ASN.1 tree. With a password, the keys and certificates of a PFX: listed, not shown.
+ */
+import { OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import { type DerNode, parseDer } from '../asn1/tape.js';
+import { readOid } from '../asn1/values.js';
+import { readPem } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import { type PfxContents, readPfx } from '../pfx/read.js';
+import { classify, decodeBody, type MimeEntity, parseEntity } from '../smime/mime.js';
+import { readInput, readPasswordFile } from './files.js';
+import { isPem } from './keys.js';
+import { certificateJson, describeCertificate } from './mail.js';
+import { printable, printJson, printLine } from './terminal.js';
+import { asn1Tree, formatTree, type TreeNode } from './tree.js';
+
+interface InspectOptions {
+  passwordFile?: string;
+  json?: true;
+}
+
+interface Part {
+  /** As in IMAP: `2.1`; the message itself is empty. */
+  path: string;
+  type: string;
+  transferEncoding: string;
+  /** Octets of header and body in the file. */
+  start: number;
+  end: number;
+}
+
+interface Inspected {
+  form: 'mail' | 'PEM' | 'BER' | 'DER';
+  parts?: Part[];
+  /** Each ASN.1 value: of a mail the CMS object, whose offsets count in it. */
+  values: { name: string; tree: TreeNode }[];
+  pfx?: { keys: object[]; certificates: object[]; skipped: string[] };
+}
+
+export function inspectCommand(file: string, options: InspectOptions): void {
+  const bytes = readInput(file);
+  const inspected = inspect(bytes, passwordOf(options));
+  if (options.json) printJson(inspected.report);
+  else print(inspected.report, inspected.pfx);
+}
+
+/** Not asked for: most files have none. */
+function passwordOf({ passwordFile }: InspectOptions): string | undefined {
+  return passwordFile === undefined ? process.env.MAILSEAL_PASSWORD : readPasswordFile(passwordFile);
+}
+
+function inspect(bytes: Uint8Array, password: string | undefined): { report: Inspected; pfx?: PfxContents } {
+  if (bytes.length === 0) throw new MailsealError('ASN1_TRUNCATED', 'the input is empty', { offset: 0 });
+  if (startsPem(bytes)) {
+    const blocks = readPem(bytes);
+    const values = blocks.map(({ label, bytes }) => ({ name: label, tree: asn1Tree(parseDer(bytes)) }));
+    const pfx = blocks.find(({ label }) => label === 'PKCS12')?.bytes;
+    return withPfx({ form: 'PEM', values }, pfx, password);
+  }
+  if (isMail(bytes)) return { report: inspectMail(bytes) };
+  const node = parseDer(bytes);
+  const report: Inspected = {
+    form: node.isDer ? 'DER' : 'BER',
+    values: [{ name: 'value', tree: asn1Tree(node) }],
+  };
+  return withPfx(report, looksLikePfx(node) ? bytes : undefined, password);
+}
+
+const startsPem = (bytes: Uint8Array) => isPem(bytes) && !isMail(bytes);
+
+/** A mail starts with the name of a header field, or with the `From ` line of a mailbox. */
+function isMail(bytes: Uint8Array): boolean {
+  return /^(?:From |[!-9;-~]+[ \t]*:)/.test(Buffer.from(bytes.subarray(0, 1000)).toString('latin1'));
+}
+
+function looksLikePfx(node: DerNode): boolean {
+  const [version, authSafe] = node.children;
+  const type = authSafe?.firstChild;
+  return (
+    version?.is(Tag.INTEGER) === true && type?.is(Tag.OID) === true && PFX_CONTENTS.includes(readOid(type))
+  );
+}
+const PFX_CONTENTS: readonly string[] = [OID.data, OID.signedData];
+
+function withPfx(report: Inspected, bytes: Uint8Array | undefined, password: string | undefined) {
+  if (bytes === undefined || password === undefined) return { report };
+  const pfx = readPfx(bytes, password, { allowNoMac: true });
+  report.pfx = {
+    keys: pfx.entries.map(({ privateKey, certificate, friendlyName }) => ({
+      algorithm: privateKey.algorithm,
+      friendlyName,
+      certificate: certificate && certificateJson(certificate),
+    })),
+    certificates: pfx.certificates.map(certificateJson),
+    skipped: pfx.skipped.map(({ bag, error }) => `${bag}: ${error.message}`),
+  };
+  return { report, pfx };
+}
+
+function inspectMail(bytes: Uint8Array): Inspected {
+  const entity = parseEntity(bytes);
+  const smime = classify(entity);
+  const holder =
+    smime.kind === 'multipart-signed' ? smime.signature : smime.kind === 'none' ? undefined : entity;
+  const values =
+    holder === undefined ? [] : [{ name: smime.kind, tree: asn1Tree(parseDer(decodeBody(holder))) }];
+  return { form: 'mail', parts: partsOf(entity), values };
+}
+
+function partsOf(entity: MimeEntity, path = ''): Part[] {
+  const { contentType, transferEncoding, start, end } = entity;
+  const below = entity.isMultipart
+    ? entity
+        .multipart()
+        .parts.flatMap((part, i) => partsOf(part, path === '' ? `${i + 1}` : `${path}.${i + 1}`))
+    : [];
+  return [{ path, type: contentType.type, transferEncoding, start, end }, ...below];
+}
+
+function print({ form, parts, values }: Inspected, pfx: PfxContents | undefined): void {
+  for (const { path, type, transferEncoding, start, end } of parts ?? []) {
+    const place = `octets ${start} to ${end}`;
+    printLine(
+      `${path === '' ? 'message' : `part ${path}`}  ${printable(type)}, ${printable(transferEncoding)}, ${place}`,
+    );
+  }
+  for (const { name, tree } of values) {
+    if (form !== 'DER' && form !== 'BER') printLine(`${name}:`);
+    process.stdout.write(formatTree(tree));
+  }
+  if (pfx !== undefined) printPfx(pfx);
+}
+
+function printPfx({ entries, certificates, skipped }: PfxContents): void {
+  for (const { privateKey, certificate, friendlyName } of entries) {
+    const name = friendlyName === undefined ? '' : ` ${JSON.stringify(friendlyName)}`;
+    const whose =
+      certificate === undefined ? 'without a certificate' : `of ${describeCertificate(certificate)}`;
+    printLine(printable(`key${name}: ${privateKey.algorithm}, ${whose}`));
+  }
+  for (const certificate of certificates)
+    printLine(printable(`certificate: ${describeCertificate(certificate)}`));
+  for (const { bag, error } of skipped) printLine(printable(`not read: ${bag}: ${error.message}`));
+}

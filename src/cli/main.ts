@@ -1,0 +1,160 @@
+#!/usr/bin/env node
+/** The `mailseal` command: its grammar. What each command does is in the files beside this one. */
+import { readFileSync } from 'node:fs';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { importCommand, lookupCommand, usersCommand } from './history.js';
+import { inspectCommand } from './inspect.js';
+import { decryptCommand, encryptCommand, signCommand, verifyCommand } from './mail.js';
+import { printError } from './terminal.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const store = () => new Option('--store <url>', 'key store, as in sqlite:keys.db').env('MAILSEAL_STORE');
+const sealKey = () =>
+  new Option(
+    '--seal-key <file>',
+    'file with the 32-octet key that private keys are sealed under (raw, hex or base64)',
+  ).env('MAILSEAL_SEAL_KEY');
+const pfx = () => new Option('--pfx <file>', 'PFX file with the key, in place of a key store');
+const passwordFile = (what: string) =>
+  new Option('--password-file <file>', `file whose first line is the password of ${what}`);
+const out = () => new Option('--out <file>', 'write here, not to standard output');
+const json = () => new Option('--json', 'report as JSON');
+const message = () => new Argument('<file>', 'mail, PEM, DER or BER; - for standard input');
+
+const PASSWORD_HELP =
+  '\nA password comes from --password-file, from MAILSEAL_PASSWORD, or is asked for without echo.';
+
+const program = new Command('mailseal')
+  .description('S/MIME with every past key: import PFX files, open old mail, verify, sign, encrypt.')
+  .version(version)
+  .showHelpAfterError('(mailseal --help, or mailseal COMMAND --help, says more)')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: false })
+  .configureOutput({ writeErr: () => undefined });
+
+const command = (name: string, description: string) =>
+  program
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+
+command('import', 'Import PFX files into a key store: files, and folders with all below them.')
+  .argument('<path...>', 'PFX files and folders; in a folder, what is no PFX is passed over')
+  .addOption(store())
+  .addOption(sealKey())
+  .addOption(
+    new Option(
+      '--passwords <csv>',
+      'CSV with the columns file,password; files relative to the CSV or by name',
+    ).conflicts('passwordFile'),
+  )
+  .addOption(passwordFile('every PFX file'))
+  .option('--user <address>', 'whose keys they are; by default, of each mail address in a certificate')
+  .addOption(json())
+  .addHelpText(
+    'after',
+    `${PASSWORD_HELP}\nOne bad file never stops an import: the others are imported, and the exit status is 1.`,
+  )
+  .action(importCommand);
+
+command('lookup', 'Say which key of the store opens a message, and why.')
+  .addArgument(message())
+  .addOption(store())
+  .addOption(sealKey())
+  .addOption(json())
+  .action(lookupCommand);
+
+command('users', 'List the users of a key store, or the history of one.')
+  .argument('[address]', 'show the certificates of this user, newest first')
+  .addOption(store())
+  .addOption(sealKey())
+  .addOption(json())
+  .action(usersCommand);
+
+command('decrypt', 'Open an encrypted message with a key of the store, or of a PFX file.')
+  .addArgument(message())
+  .addOption(store())
+  .addOption(sealKey())
+  .addOption(pfx())
+  .addOption(passwordFile('the PFX file'))
+  .addOption(out())
+  .addHelpText(
+    'after',
+    `${PASSWORD_HELP}\nOf a mail, the opened mail is written; of a bare CMS object, its content.`,
+  )
+  .action(decryptCommand);
+
+command('verify', 'Check the signatures of a message, and who made them. Exit status 0 only if all is well.')
+  .addArgument(message())
+  .option('--content <file>', 'what a detached CMS signature is over')
+  .requiredOption('--trust <file...>', 'certificates to trust, PEM or DER')
+  .option('--now <date>', 'check as of this date, as in 2026-01-31 or 2026-01-31T12:00:00Z')
+  .option('--allow-sha1', 'accept signatures made with SHA-1, as old mail has them')
+  .addOption(json())
+  .action(verifyCommand);
+
+command('sign', 'Sign a mail.')
+  .addArgument(message())
+  .addOption(store())
+  .addOption(sealKey())
+  .option('--from <address>', 'the user of the store who signs')
+  .addOption(pfx())
+  .addOption(passwordFile('the PFX file'))
+  .option('--opaque', 'one signed-data part, not multipart/signed')
+  .addOption(out())
+  .addHelpText('after', PASSWORD_HELP)
+  .action(signCommand);
+
+command('encrypt', 'Encrypt a mail.')
+  .addArgument(message())
+  .addOption(store())
+  .addOption(sealKey())
+  .option('--to <address...>', 'users of the store who can open it')
+  .option('--to-cert <file...>', 'certificates whose owners can open it, PEM or DER')
+  .addOption(
+    new Option('--cipher <name>', 'content cipher')
+      .choices(['aes128-cbc', 'aes192-cbc', 'aes256-cbc'])
+      .default('aes256-cbc'),
+  )
+  .addOption(out())
+  .action(encryptCommand);
+
+command(
+  'inspect',
+  'Show what is in a file: its ASN.1 tree with offsets; the parts of a mail; the keys of a PFX.',
+)
+  .addArgument(message())
+  .addOption(passwordFile('the PFX file'))
+  .addOption(json())
+  .addHelpText(
+    'after',
+    '\nWithout a password, a PFX is shown as far as it is not encrypted. No private key is ever shown.',
+  )
+  .action(inspectCommand);
+
+/** A reader that has enough, such as `head`, closes its end. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version are answers; all else is a command line that makes no sense, said in one line.
+    if (error.exitCode !== 0) process.stderr.write(`mailseal: USAGE: ${usageMessage(error)}\n`);
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.exitCode = printError(error);
+  }
+}
+
+function usageMessage(error: CommanderError): string {
+  if (error.code === 'commander.help') return 'which command? mailseal --help lists them';
+  return error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
+}
