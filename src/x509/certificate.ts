@@ -116,11 +116,13 @@ export class Certificate {
   }
 
   get notBefore(): Date {
-    return new Date(this.#readValidity()[0]);
+    this.#cache.notBefore ??= readTime(this.#readValidity()[0]).getTime();
+    return new Date(this.#cache.notBefore); // a new one each time: a Date can be changed by whoever gets it
   }
   /** The last second in which the certificate is valid. */
   get notAfter(): Date {
-    return new Date(this.#readValidity()[1]);
+    this.#cache.notAfter ??= readTime(this.#readValidity()[1]).getTime();
+    return new Date(this.#cache.notAfter);
   }
 
   get publicKey(): PublicKey {
@@ -171,16 +173,11 @@ export class Certificate {
     return equal(this.der, other.der);
   }
 
-  /** Milliseconds: a Date could be changed by whoever gets it. */
-  #readValidity(): readonly [number, number] {
-    if (this.#cache.validity === undefined) {
-      const reader = this.#validity.reader(Tag.SEQUENCE, 'validity');
-      const notBefore = readTime(reader.any('notBefore')).getTime();
-      const notAfter = readTime(reader.any('notAfter')).getTime();
-      reader.end();
-      this.#cache.validity = [notBefore, notAfter];
-    }
-    return this.#cache.validity;
+  #readValidity(): [notBefore: DerNode, notAfter: DerNode] {
+    const reader = this.#validity.reader(Tag.SEQUENCE, 'validity');
+    const times: [DerNode, DerNode] = [reader.any('notBefore'), reader.any('notAfter')];
+    reader.end();
+    return times;
   }
 
   #readExtensions(): Extensions {
@@ -205,7 +202,9 @@ export class Certificate {
 interface Cache {
   issuer?: Name;
   subject?: Name;
-  validity?: readonly [number, number];
+  /** Milliseconds. */
+  notBefore?: number;
+  notAfter?: number;
   publicKey?: PublicKey;
   extensions?: Extensions;
   decoded?: Map<string, unknown>;

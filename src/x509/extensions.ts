@@ -58,26 +58,35 @@ export function readExtensions(node: DerNode): Extensions {
   return extensions;
 }
 
-/** RFC 5280 4.2.1.3, in the order of the bits. */
-const KEY_USAGE_BITS = [
-  'digitalSignature',
-  'nonRepudiation',
-  'keyEncipherment',
-  'dataEncipherment',
-  'keyAgreement',
-  'keyCertSign',
-  'cRLSign',
-  'encipherOnly',
-  'decipherOnly',
-] as const;
+/** RFC 5280 4.2.1.3 */
+export interface KeyUsage {
+  readonly digitalSignature: boolean;
+  readonly nonRepudiation: boolean;
+  readonly keyEncipherment: boolean;
+  readonly dataEncipherment: boolean;
+  readonly keyAgreement: boolean;
+  readonly keyCertSign: boolean;
+  readonly cRLSign: boolean;
+  readonly encipherOnly: boolean;
+  readonly decipherOnly: boolean;
+}
 
-export type KeyUsageBit = (typeof KEY_USAGE_BITS)[number];
-export type KeyUsage = Readonly<Record<KeyUsageBit, boolean>>;
+export type KeyUsageBit = keyof KeyUsage;
 
 export function readKeyUsage(node: DerNode): KeyUsage {
   const { bytes } = readBitString(node.expect(Tag.BIT_STRING, 'KeyUsage'));
-  const isSet = (bit: number) => (((bytes[bit >> 3] ?? 0) >> (7 - (bit & 7))) & 1) === 1;
-  return Object.fromEntries(KEY_USAGE_BITS.map((name, bit) => [name, isSet(bit)])) as KeyUsage;
+  const [first = 0, second = 0] = bytes;
+  return {
+    digitalSignature: (first & 0x80) !== 0,
+    nonRepudiation: (first & 0x40) !== 0,
+    keyEncipherment: (first & 0x20) !== 0,
+    dataEncipherment: (first & 0x10) !== 0,
+    keyAgreement: (first & 0x08) !== 0,
+    keyCertSign: (first & 0x04) !== 0,
+    cRLSign: (first & 0x02) !== 0,
+    encipherOnly: (first & 0x01) !== 0,
+    decipherOnly: (second & 0x80) !== 0,
+  };
 }
 
 /** ExtKeyUsageSyntax (4.2.1.12): dotted OIDs. */
