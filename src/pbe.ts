@@ -7,7 +7,7 @@
 import { describeOid, OID } from './asn1/oids.js';
 import { Tag } from './asn1/tags.js';
 import type { DerNode } from './asn1/tape.js';
-import { readOctets, readOid, readSmallInteger } from './asn1/values.js';
+import { readNull, readOctets, readOid, readSmallInteger } from './asn1/values.js';
 import type { MailsealError } from './errors.js';
 import type { DecryptJob, Derivation, KdfHash, MacJob, PbeCipherName } from './wasm.js';
 
@@ -114,6 +114,13 @@ export function readPbeAlgorithm(node: DerNode): PbeAlgorithm {
   return { kdf: { kdf: 'pkcs12', hash: 'sha1', salt, iterations }, ...scheme };
 }
 
+/** For algorithms that take NULL or nothing. @throws MailsealError ASN1_* */
+export function withoutParameters(algorithm: AlgorithmIdentifier): void {
+  if (algorithm.parameters !== undefined) {
+    readNull(algorithm.parameters.expect(Tag.NULL, `parameters of ${describeOid(algorithm.oid)}`));
+  }
+}
+
 function required({ node, parameters, oid }: AlgorithmIdentifier): DerNode {
   if (parameters === undefined) {
     throw node.fail('ASN1_UNEXPECTED', `${describeOid(oid)} without parameters`);
@@ -183,6 +190,7 @@ function readPbkdf2(algorithm: AlgorithmIdentifier): { kdf: PbeKdf; keyLength: n
   const prf = prfNode && readAlgorithmIdentifier(prfNode, 'prf');
   const hash = prf === undefined ? 'sha1' : PRFS[prf.oid];
   if (prf !== undefined && hash === undefined) throw unsupported(prf, 'PBKDF2 pseudorandom function');
+  if (prf !== undefined) withoutParameters(prf);
   return { kdf: { kdf: 'pbkdf2', hash: hash as KdfHash, salt, iterations }, keyLength };
 }
 

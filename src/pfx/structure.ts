@@ -4,7 +4,7 @@
  * and certificates. Refused: versions but 3, a signature in place of the MAC, safes encrypted to a public key.
  * CRLs, secrets, SDSI certificates and bag types of others are passed over.
  */
-import { describeOid, OID, oidName } from '../asn1/oids.js';
+import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger, readString } from '../asn1/values.js';
@@ -19,6 +19,7 @@ import {
   readPbeAlgorithm,
   readSalt,
   unsupported,
+  withoutParameters,
 } from '../pbe.js';
 import { Part } from './part.js';
 
@@ -142,6 +143,7 @@ function readMacData(node: DerNode): MacData {
   info.end();
   const hash = MAC_HASHES[algorithm.oid];
   if (hash === undefined) throw unsupported(algorithm, 'MAC algorithm');
+  withoutParameters(algorithm);
   const digest = readOctets(digestNode);
   // A short digest would be a short MAC.
   if (digest.length !== HASH_LENGTH[hash]) {
@@ -253,7 +255,7 @@ function readCertBag(part: Part, node: DerNode, name: string): Part | undefined 
   const value = readExplicit(reader.next(contextConstructed(0), 'certValue'), 'certValue');
   reader.end();
   if (certId !== OID.x509Certificate) return undefined;
-  return part.octets(value.expect(Tag.OCTET_STRING, oidName(certId) as string), name);
+  return part.octets(value.expect(Tag.OCTET_STRING, 'certValue'), name);
 }
 
 /** PKCS12Attribute (RFC 7292 4.2): the two that RFC 2985 5.5 defines; of one given twice the first counts. */

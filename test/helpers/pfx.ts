@@ -157,19 +157,21 @@ export function encryptedSafe(
 export interface PfxInput {
   /** ContentInfos. */
   safes: readonly Uint8Array[];
-  /** For the MAC; without one there is none. */
-  password?: string;
+  /** For the MAC; without one there is none; null is the password without octets. */
+  password?: string | null;
   hash?: 'sha1' | 'sha256';
   /** Default 1, which is not written. */
   macIterations?: number;
   version?: number;
-  /** Encoded, in place of the one made. */
+  /** ContentInfo, in place of the one made. */
   authSafe?: Uint8Array;
+  /** AuthenticatedSafe, in place of the one made of `safes`. */
+  macContent?: Uint8Array;
 }
 
 export function pfx(input: PfxInput): Uint8Array {
   const { safes, password, hash = 'sha256', macIterations = 1, version = 3 } = input;
-  const authSafe = contents(safes);
+  const authSafe = input.macContent ?? contents(safes);
   return writeDer((w) =>
     w.sequence((w) => {
       w.integer(version);
@@ -191,7 +193,8 @@ export function pfx(input: PfxInput): Uint8Array {
   );
 }
 
-function bmpPassword(password: string): Uint8Array {
+function bmpPassword(password: string | null): Uint8Array {
+  if (password === null) return new Uint8Array(0);
   return buffer(concat([Buffer.from(password, 'utf16le'), new Uint8Array(2)])).swap16();
 }
 

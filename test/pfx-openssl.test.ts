@@ -1,0 +1,126 @@
+/** PFX files that the `openssl pkcs12` command writes, opened by us; and that it opens what the test writer makes. */
+import { createPublicKey, sign, verify } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { toHex, utf8, writePem } from '../src/bytes.js';
+import { MailsealError } from '../src/errors.js';
+import { readPfx } from '../src/pfx/read.js';
+import { hasOpenssl, openssl, opensslOut, temporaryFolder } from './helpers/peers.js';
+import { certBag, encryptedSafe, pfx, safe, shroudedKeyBag } from './helpers/pfx.js';
+import { type IssuedCertificate, issueCertificate, type KeyKind } from './helpers/pki.js';
+
+const hasLegacy = hasOpenssl && openssl(['list', '-providers', '-provider', 'legacy']).status === 0;
+const DATA = utf8('signed to show that it is the same key');
+
+describe.skipIf(!hasOpenssl)('openssl pkcs12', () => {
+  const folder = hasOpenssl ? temporaryFolder() : '';
+  const file = (name: string) => join(folder, name);
+  const ca = issueCertificate({ subject: 'Test CA', ca: true });
+  const people = new Map<KeyKind, IssuedCertificate>();
+
+  function person(key: KeyKind): IssuedCertificate {
+    const known = people.get(key);
+    if (known !== undefined) return known;
+    const issued = issueCertificate({ subject: `${key} user`, key, issuer: ca });
+    writeFileSync(file(`${key}.key`), writePem('PRIVATE KEY', issued.privateKey));
+    writeFileSync(file(`${key}.crt`), writePem('CERTIFICATE', issued.certificate));
+    writeFileSync(file('ca.crt'), writePem('CERTIFICATE', ca.certificate));
+    people.set(key, issued);
+    return issued;
+  }
+
+  function exported(key: KeyKind, password: string, options: readonly string[]): Uint8Array {
+    person(key);
+    writeFileSync(file('password'), `${password}\n`);
+    opensslOut([
+      'pkcs12',
+      '-export',
+      ...['-inkey', file(`${key}.key`), '-in', file(`${key}.crt`), '-certfile', file('ca.crt')],
+      ...['-name', 'Schlüssel', '-passout', `file:${file('password')}`, '-out', file('out.p12')],
+      ...options,
+    ]);
+    return readFileSync(file('out.p12'));
+  }
+
+  const pbes2 = (cipher: string) => ['-keypbe', cipher, '-certpbe', cipher];
+  const legacy = (pbe: string) => ['-legacy', '-keypbe', pbe, '-certpbe', pbe];
+  const rows: [string, KeyKind, string, string[]][] = [
+    ['as it does by default', 'rsa', 'secret', []],
+    ['AES-128-CBC, SHA-1 MAC', 'P-256', 'secret', [...pbes2('AES-128-CBC'), '-macalg', 'sha1']],
+    ['AES-192-CBC', 'P-384', 'secret', pbes2('AES-192-CBC')],
+    ['AES-256-CBC, SHA-256 MAC', 'P-521', 'secret', [...pbes2('AES-256-CBC'), '-macalg', 'sha256']],
+    ['-descert', 'P-256', 'secret', ['-descert']],
+    ['3DES in PBES2', 'P-256', 'secret', pbes2('DES-EDE3-CBC')],
+    ['-noenc: a key bag', 'P-256', 'secret', ['-keypbe', 'NONE', '-certpbe', 'NONE']],
+    ['-nomac', 'P-256', 'secret', ['-nomac']],
+    ['one iteration', 'P-256', 'secret', ['-iter', '1', '-nomaciter']],
+    ['100,000 iterations', 'P-256', 'secret', ['-iter', '100000']],
+    ['an empty password', 'P-256', '', []],
+    ['a password in UTF-8', 'P-256', 'Pässwörter – Łódź 世界 🔑', []],
+    ['Ed25519', 'ed25519', 'secret', []],
+    ['X25519', 'x25519', 'secret', []],
+  ];
+  const legacyRows: typeof rows = [
+    ['-legacy: RC2-40 and 3DES', 'rsa', 'secret', ['-legacy']],
+    ['-legacy with an empty password', 'P-256', '', ['-legacy']],
+    ['-legacy with a password in UTF-8', 'P-256', 'Łódź 世界 🔑', ['-legacy', '-macalg', 'sha256']],
+    ['RC2-128', 'P-256', 'secret', legacy('PBE-SHA1-RC2-128')],
+    ['RC2-40', 'P-256', 'secret', legacy('PBE-SHA1-RC2-40')],
+    ['RC4-128', 'P-256', 'secret', legacy('PBE-SHA1-RC4-128')],
+    ['RC4-40', 'P-256', 'secret', legacy('PBE-SHA1-RC4-40')],
+    ['3DES with 3 keys', 'P-256', 'secret', legacy('PBE-SHA1-3DES')],
+    ['3DES with 2 keys', 'P-256', 'secret', legacy('PBE-SHA1-2DES')],
+    ['RC2 in PBES2', 'P-256', 'secret', legacy('RC2-CBC')],
+    ['RC2-40 in PBES2', 'P-256', 'secret', legacy('RC2-40-CBC')],
+    ['DES in PBES2', 'P-256', 'secret', legacy('DES-CBC')],
+  ];
+
+  it.each([...rows, ...(hasLegacy ? legacyRows : [])])('%s', (_, key, password, options) => {
+    const issued = person(key);
+    const bytes = exported(key, password, options);
+    const allowNoMac = options.includes('-nomac');
+    const { entries, certificates, skipped } = readPfx(bytes, password, { allowNoMac });
+    expect(skipped).toEqual([]);
+    expect(entries).toHaveLength(1);
+    expect(certificates.map(({ der }) => toHex(der))).toEqual([toHex(ca.certificate)]);
+    const [entry] = entries;
+    expect(toHex(entry?.certificate?.der as Uint8Array)).toBe(toHex(issued.certificate));
+    expect(entry?.friendlyName).toBe('Schlüssel');
+    expect(entry?.localKeyId).toHaveLength(20);
+    const { privateKey } = entry as NonNullable<typeof entry>;
+    if (key === 'x25519') {
+      expect(toHex(privateKey.toPkcs8())).toBe(toHex(issued.privateKey));
+      return;
+    }
+    const digest = key === 'ed25519' ? null : 'sha256';
+    const theirs = createPublicKey(readFileSync(file(`${key}.crt`)));
+    expect(verify(digest, DATA, theirs, sign(digest, DATA, privateKey.keyObject))).toBe(true);
+  });
+
+  it('a MAC that is not built is refused by its OID', () => {
+    const bytes = exported('P-256', 'secret', ['-macalg', 'sha512']);
+    try {
+      readPfx(bytes, 'secret');
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toBeInstanceOf(MailsealError);
+      expect(error).toMatchObject({ code: 'UNSUPPORTED_ALGORITHM', oid: '2.16.840.1.101.3.4.2.3' });
+    }
+  });
+
+  it('opens what the test writer makes', () => {
+    const password = 'Łódź 🔑';
+    const { privateKey, certificate } = person('P-256');
+    const safes = [
+      encryptedSafe([certBag(certificate)], password),
+      safe([shroudedKeyBag(privateKey, password)]),
+    ];
+    const shown = opensslOut(
+      ['pkcs12', '-noenc', '-passin', `pass:${password}`],
+      pfx({ safes, password, macIterations: 3 }),
+    );
+    expect(shown.toString()).toContain('BEGIN PRIVATE KEY');
+    expect(shown.toString()).toContain('BEGIN CERTIFICATE');
+  });
+});
