@@ -24,8 +24,9 @@ import {
 } from './structure.js';
 
 /**
- * Most hash blocks that one reading of one file may cost: a file names its own iteration count. Windows writes 2,000 iterations, OpenSSL 2,048, Java 10,000, Firefox 600,000; ten million for two safes and a MAC
- * still fit. A hundred million blocks take 3 to 12 seconds.
+ * Most hash blocks that one reading of one file may cost: a file names its own iteration count. Windows writes 2,000
+ * iterations, OpenSSL 2,048, Java 10,000, Firefox 600,000; ten million for two safes and a MAC still fit. A hundred
+ * million blocks take 4 to 18 seconds, by how many of the four lanes they fill.
  */
 export const MAX_PFX_COST = 100_000_000;
 
