@@ -413,7 +413,7 @@ describe('what verifies, and what does not', () => {
     [
       'signedAttrs confused with content, in BER',
       p256,
-      { attributes: null, content: toBer(attributeSet), signedOctets: attributeSet },
+      { attributes: null, content: toBer(attributeSet) },
       'SIGNATURE_INVALID',
     ],
     [
@@ -500,6 +500,11 @@ describe('content', () => {
   });
   it('attached, and the same one given', () => {
     expect(outcome(only(verify(attached, { content: CONTENT })))).toBe('valid');
+  });
+  it("a caller's Buffer is not changed by verifying it", () => {
+    const given = Buffer.from(attached);
+    expect(outcome(only(verify(given)))).toBe('valid');
+    expect(given.equals(attached)).toBe(true);
   });
   it('empty content', () => {
     expect(outcome(only(verify(signData(new Uint8Array(), { signers: [p256] }))))).toBe('valid');

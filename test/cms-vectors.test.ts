@@ -21,6 +21,7 @@ import {
   cmsRows,
   corporaMissing,
   corpusCms,
+  fuzzCorpus,
   readCorpus,
   readReference,
   readVector,
@@ -199,6 +200,20 @@ async function tryRow(row: CmsRow & { source: string }): Promise<Outcome> {
     return { result: `${error.code}: ${error.message}`, codes: [error.code] };
   }
 }
+
+describe('openssl-fuzz-corpora', () => {
+  it('every CMS file gives a result or a coded error', async () => {
+    const privateKey = readKey(readVector('bc-java-resources', 'mail/key.pem'));
+    let files = 0;
+    for (const { name, bytes } of fuzzCorpus()) {
+      if (!name.startsWith('cms/')) continue;
+      files++;
+      const content = new Uint8Array(3);
+      await read(bytes, { content, certificates: [], entries: [{ privateKey }] });
+    }
+    expect(files).toBeGreaterThan(100);
+  });
+});
 
 describe('keys that OpenSSL does not accept', () => {
   it('content keys of another length than the cipher wants do not open (Bouncy Castle test128, test256)', async () => {

@@ -102,6 +102,14 @@ function checkedIv(iv: Uint8Array, kind: CipherKind, node: DerNode): Uint8Array 
   return iv;
 }
 
+/** Ciphers that node:crypto has, by its names. */
+export const NODE_CIPHERS = {
+  'aes128-cbc': 'aes-128-cbc',
+  'aes192-cbc': 'aes-192-cbc',
+  'aes256-cbc': 'aes-256-cbc',
+  'des-ede3-cbc': 'des-ede3-cbc',
+} as const;
+
 /** RC2's versions stand for effective key bits below 256, and are them from there on (RFC 2268 section 6). */
 const RC2_VERSIONS: Readonly<Record<number, number>> = { 160: 40, 120: 64, 58: 128 };
 const MAX_RC2_BITS = 1024;

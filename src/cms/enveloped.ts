@@ -1,28 +1,17 @@
 /**
- * EnvelopedData (RFC 5652 section 6) with RSA key transport (RFC 3370 4.2.1, RFC 8017 7.1 and 7.2): reading, opening,
- * making. Opening is built so that nobody learns from it what a key decrypts (Bleichenbacher 1998, Manger 2001,
+ * EnvelopedData (RFC 5652 section 6) with RSA key transport (RFC 3370 4.2.1, RFC 8017 7.1 and 7.2): reading and
+ * opening. Opening is built so that nobody learns from it what a key decrypts (Bleichenbacher 1998, Manger 2001,
  * RFC 3218): after a key is chosen there is one path and one error. A content key that does not unpad is replaced by
  * another of the same length and decryption goes on; whether it worked is judged by the content's padding alone.
  * CBC content is never authenticated: the result says `integrity: 'none'` (EFAIL).
- * Refused: key agreement, AEAD ciphers, and RC2, DES and 3DES for new messages.
- * Used by the S/MIME layer and the tests.
+ * Refused: key agreement, AEAD ciphers. Making EnvelopedData is in enveloping.ts. Used by the S/MIME layer.
  */
-import {
-  constants,
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  hash,
-  privateDecrypt,
-  publicEncrypt,
-  randomBytes,
-} from 'node:crypto';
-import { describeOid, OID } from '../asn1/oids.js';
-import { context, contextConstructed, contextString, Tag } from '../asn1/tags.js';
+import { constants, createDecipheriv, createHash, hash, privateDecrypt } from 'node:crypto';
+import { describeOid } from '../asn1/oids.js';
+import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
-import { writeDer } from '../asn1/write.js';
-import { assertBytes, copy, utf8, wipe } from '../bytes.js';
+import { copy, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCbc, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -31,18 +20,13 @@ import {
   type AlgorithmIdentifier,
   type ContentCipher,
   type ContentCipherName,
-  type EncryptionCipher,
-  encryptionCipher,
   type KeyTransport,
   type KeyTransportName,
-  OAEP_HASH,
+  NODE_CIPHERS,
   readAlgorithmIdentifier,
   readContentCipher,
   readKeyTransport,
-  writeKeyTransport,
 } from './algorithms.js';
-import { enclose, writeContentInfo } from './content.js';
-import { writeIdentifier } from './identifiers.js';
 import {
   describeRecipientInfo,
   type KeyCandidate,
@@ -51,6 +35,8 @@ import {
   type RecipientInfo,
   readRecipientInfos,
 } from './recipients.js';
+
+export { type EncryptOptions, encryptData } from './enveloping.js';
 
 export class EnvelopedData {
   readonly version: number;
@@ -161,6 +147,7 @@ async function attempts(enveloped: EnvelopedData, keys: KeyFinder): Promise<Atte
   const found: Attempt[] = [];
   let refused: unknown;
   for (const candidate of candidates) {
+    if (found.length === MAX_KEY_TRIALS) break;
     const recipient = recipients[candidate.recipient];
     if (recipient === undefined) throw new RangeError('a KeyCandidate for a recipient that does not exist');
     const { info, identifier } = recipient;
@@ -182,7 +169,7 @@ async function attempts(enveloped: EnvelopedData, keys: KeyFinder): Promise<Atte
   }
   if (candidates.length === 0) throw unknownRecipient(enveloped);
   if (found.length === 0 && refused !== undefined) throw refused;
-  return found.slice(0, MAX_KEY_TRIALS);
+  return found;
 }
 
 /** RFC 8017 7.1.2 and 7.2.2, step 1: a question about public sizes only. */
@@ -195,11 +182,16 @@ function unsupportedKeyAgreement({ oid, node }: AlgorithmIdentifier): MailsealEr
   return node.fail('UNSUPPORTED_ALGORITHM', `key agreement with ${describeOid(oid)}`, { oid });
 }
 
+/** More recipients than these are only counted in an error's message. */
+const MAX_NAMED_RECIPIENTS = 50;
+
 function unknownRecipient({ recipientInfos, node }: EnvelopedData): MailsealError {
-  const list = recipientInfos.flatMap(describeRecipientInfo).join('; ');
+  const all = recipientInfos.flatMap(describeRecipientInfo);
+  const named = all.slice(0, MAX_NAMED_RECIPIENTS).join('; ');
+  const more = all.length > MAX_NAMED_RECIPIENTS ? `; and ${all.length - MAX_NAMED_RECIPIENTS} more` : '';
   return node.fail(
     'RECIPIENT_UNKNOWN',
-    `no key for any recipient of the message, which is encrypted to: ${list}`,
+    `no key for any recipient of the message, which is encrypted to: ${named}${more}`,
   );
 }
 
@@ -289,13 +281,6 @@ function rethrowOwn(error: unknown): void {
   if (error instanceof MailsealError) throw error;
 }
 
-const NODE_CIPHERS = {
-  'aes128-cbc': 'aes-128-cbc',
-  'aes192-cbc': 'aes-192-cbc',
-  'aes256-cbc': 'aes-256-cbc',
-  'des-ede3-cbc': 'des-ede3-cbc',
-} as const;
-
 /** CBC and its padding (RFC 5652 6.3). Undefined if the length or the padding is wrong. */
 function decryptContent(cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array | undefined {
   if (data.length === 0 || data.length % cipher.blockLength !== 0) return undefined;
@@ -321,102 +306,4 @@ function unpaddedLength(padded: Uint8Array, blockLength: number): number {
     bad |= counts & ((padded[padded.length - i] as number) ^ padding);
   }
   return bad === 0 ? padded.length - padding : -1;
-}
-
-export interface EncryptOptions {
-  /** Everyone who may read it; with a mail that is to stay readable for its sender, the sender too. */
-  readonly recipients: readonly Certificate[];
-  /** Default `aes256-cbc`. */
-  readonly cipher?: EncryptionCipher;
-  /** Default `rsaes-pkcs1`, which every peer reads. */
-  readonly keyTransport?: KeyTransportName;
-  /** Default `issuerAndSerialNumber`. */
-  readonly recipientIdentifier?: RecipientIdentifier['type'];
-  /** Dotted OID of the type of the content. Default id-data. */
-  readonly contentType?: string;
-  /** Source of the content key and the IV; the padding of RSA is OpenSSL's. Default node:crypto's randomBytes. */
-  readonly random?: (size: number) => Uint8Array;
-}
-
-/**
- * Encrypts to certificates with RSA keys: a ContentInfo with EnvelopedData, in DER.
- * @throws MailsealError KEY_UNSUITABLE for a certificate that may not be encrypted to; UNSUPPORTED_ALGORITHM for one
- *   with a key of another type
- * @throws RangeError without recipients
- */
-export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8Array {
-  assertBytes(content, 'content');
-  const { recipients, contentType = OID.data, random = randomBytes } = options;
-  if (recipients.length === 0) throw new RangeError('a message needs at least one recipient');
-  const cipher = encryptionCipher(options.cipher ?? 'aes256-cbc');
-  const key = random(cipher.keyLength);
-  try {
-    const iv = random(cipher.blockLength);
-    const bySki = options.recipientIdentifier === 'subjectKeyIdentifier';
-    const infos = recipients.map((certificate) => writeRecipient(certificate, key, options));
-    const head = writeDer((w) => {
-      w.integer(bySki ? 2 : 0); // 6.1: 2 unless every RecipientInfo is of version 0
-      w.setOf(infos);
-    });
-    const encryptedHead = writeDer((w) => {
-      w.oid(contentType);
-      w.sequence((w) => {
-        w.oid(cipher.oid);
-        w.octets(iv);
-      });
-    });
-    const engine = createCipheriv(NODE_CIPHERS[cipher.name], key, iv);
-    const encrypted = enclose(context(0), [engine.update(content), engine.final()]);
-    return writeContentInfo(
-      OID.envelopedData,
-      enclose(Tag.SEQUENCE, [head, ...enclose(Tag.SEQUENCE, [encryptedHead, ...encrypted])]),
-    );
-  } finally {
-    wipe(key);
-  }
-}
-
-/** KeyTransRecipientInfo (6.2.1). */
-function writeRecipient(certificate: Certificate, key: Uint8Array, options: EncryptOptions): Uint8Array {
-  const { keyTransport = 'rsaes-pkcs1', recipientIdentifier = 'issuerAndSerialNumber' } = options;
-  checkRecipient(certificate);
-  const encryptedKey = wrapKey(certificate, key, keyTransport);
-  return writeDer((w) =>
-    w.sequence((w) => {
-      w.integer(recipientIdentifier === 'issuerAndSerialNumber' ? 0 : 2);
-      writeIdentifier(w, certificate, recipientIdentifier);
-      writeKeyTransport(w, keyTransport);
-      w.octets(encryptedKey);
-    }),
-  );
-}
-
-function checkRecipient(certificate: Certificate): void {
-  const { publicKey, keyUsage, subject } = certificate;
-  if (publicKey.algorithm === 'rsa-pss') {
-    throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} is for RSASSA-PSS signatures only`);
-  }
-  if (publicKey.algorithm !== 'rsa') {
-    const oid = publicKey.algorithmOid;
-    throw new MailsealError(
-      'UNSUPPORTED_ALGORITHM',
-      `encrypting to ${subject}: its key is of ${describeOid(oid)}, and only RSA keys can be encrypted to`,
-      { oid },
-    );
-  }
-  if (keyUsage !== undefined && !keyUsage.keyEncipherment) {
-    throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for keyEncipherment`);
-  }
-}
-
-function wrapKey(certificate: Certificate, contentKey: Uint8Array, transport: KeyTransportName): Uint8Array {
-  const key = certificate.publicKey.keyObject;
-  try {
-    return transport === 'rsaes-pkcs1'
-      ? publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, contentKey)
-      : publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: OAEP_HASH }, contentKey);
-  } catch (cause) {
-    const { subject } = certificate;
-    throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} can't wrap a content key`, { cause });
-  }
 }

@@ -82,7 +82,8 @@ export function describeIdentifier(identifier: CertificateIdentifier): string {
   return `serial ${toHex(serialNumber)} of ${name === '' ? 'an empty issuer name' : name}`;
 }
 
-function readable<T>(read: () => T, otherwise: T): T {
+/** What `read` returns, or something else where the certificate or name it reads is malformed. */
+export function readable<T>(read: () => T, otherwise: T): T {
   try {
     return read();
   } catch (error) {

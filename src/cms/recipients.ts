@@ -7,11 +7,17 @@ import { describeOid } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
-import { equal, toHex } from '../bytes.js';
+import { toHex } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from './algorithms.js';
-import { type CertificateIdentifier, describeIdentifier, identifies, readIdentifier } from './identifiers.js';
+import {
+  type CertificateIdentifier,
+  describeIdentifier,
+  identifies,
+  readable,
+  readIdentifier,
+} from './identifiers.js';
 
 export type RecipientIdentifier = CertificateIdentifier;
 
@@ -151,44 +157,67 @@ interface RingEntry {
  */
 export function keyRing(...contents: readonly { readonly entries: readonly RingEntry[] }[]): KeyFinder {
   const entries = contents.flatMap((content) => content.entries);
+  let index: RingIndex | undefined;
   return {
     find(recipients) {
-      const found = recipients.flatMap((identifier, recipient) =>
-        entries.flatMap((entry) => {
-          const reason = matchReason(identifier, entry);
-          return reason === undefined ? [] : [candidate(recipient, entry, reason)];
-        }),
-      );
+      index ??= indexEntries(entries);
+      const found = matchingCandidates(recipients, index);
       return Promise.resolve(found.length > 0 ? found : trialCandidates(recipients, entries));
     },
   };
 }
 
-function candidate(recipient: number, entry: RingEntry, reason: string): KeyCandidate {
-  const { privateKey, certificate } = entry;
-  return { recipient, privateKey, ...(certificate && { certificate }), reason };
+/** Entries by the hexadecimal of their serial number and of their key identifiers: a mail can have many recipients. */
+interface RingIndex {
+  readonly bySerialNumber: ReadonlyMap<string, readonly RingEntry[]>;
+  readonly byKeyIdentifier: ReadonlyMap<string, readonly RingEntry[]>;
 }
 
-function matchReason(identifier: RecipientIdentifier, entry: RingEntry): string | undefined {
-  const { certificate, privateKey } = entry;
-  if (certificate !== undefined && identifies(identifier, certificate)) {
-    return identifier.type === 'issuerAndSerialNumber' ? 'issuer and serial number' : 'key identifier';
+function indexEntries(entries: readonly RingEntry[]): RingIndex {
+  const bySerialNumber = new Map<string, RingEntry[]>();
+  const byKeyIdentifier = new Map<string, RingEntry[]>();
+  const put = (map: Map<string, RingEntry[]>, key: Uint8Array, entry: RingEntry) => {
+    const list = map.get(toHex(key));
+    if (list === undefined) map.set(toHex(key), [entry]);
+    else if (!list.includes(entry)) list.push(entry);
+  };
+  for (const entry of entries) {
+    const { certificate, privateKey } = entry;
+    put(byKeyIdentifier, privateKey.publicKey.keyIdentifier, entry);
+    if (certificate === undefined) continue;
+    put(bySerialNumber, certificate.serialNumber, entry);
+    const extension = readable(() => certificate.subjectKeyIdentifier, undefined);
+    if (extension !== undefined) put(byKeyIdentifier, extension, entry);
   }
-  if (identifier.type !== 'subjectKeyIdentifier') return undefined;
-  return equal(privateKey.publicKey.keyIdentifier, identifier.keyIdentifier)
-    ? 'key identifier: the SHA-1 of the public key'
-    : undefined;
+  return { bySerialNumber, byKeyIdentifier };
 }
 
-function trialCandidates(recipients: readonly RecipientIdentifier[], entries: readonly RingEntry[]) {
+function matchingCandidates(recipients: readonly RecipientIdentifier[], index: RingIndex): KeyCandidate[] {
+  return recipients.flatMap((identifier, recipient) => {
+    if (identifier.type === 'subjectKeyIdentifier') {
+      const entries = index.byKeyIdentifier.get(toHex(identifier.keyIdentifier)) ?? [];
+      return entries.map((entry) => candidate(recipient, entry, 'key identifier'));
+    }
+    const entries = index.bySerialNumber.get(toHex(identifier.serialNumber)) ?? [];
+    return entries
+      .filter(({ certificate }) => certificate !== undefined && identifies(identifier, certificate))
+      .map((entry) => candidate(recipient, entry, 'issuer and serial number'));
+  });
+}
+
+function trialCandidates(
+  recipients: readonly RecipientIdentifier[],
+  entries: readonly RingEntry[],
+): KeyCandidate[] {
   const keys = entries.filter((entry) => entry.certificate === undefined);
   return recipients.flatMap((identifier, recipient) =>
     identifier.type === 'issuerAndSerialNumber'
-      ? keys.map(({ privateKey }) => ({
-          recipient,
-          privateKey,
-          reason: 'on trial: a key without a certificate',
-        }))
+      ? keys.map((entry) => candidate(recipient, entry, 'on trial: a key without a certificate'))
       : [],
   );
+}
+
+function candidate(recipient: number, entry: RingEntry, reason: string): KeyCandidate {
+  const { privateKey, certificate } = entry;
+  return { recipient, privateKey, ...(certificate && { certificate }), reason };
 }
