@@ -557,6 +557,55 @@ describe('any change', () => {
   }
 });
 
+describe('RFC 9216: two roots that certify each other', () => {
+  const paths = readIndex('rfc9216-pem').map(({ path }) => path);
+  const load = (number: string) => {
+    const path = paths.find((path) => path.startsWith(`${number}-`)) ?? '';
+    const [block] = readPem(readVector('rfc9216-pem', path));
+    return Certificate.parse((block as { bytes: Uint8Array }).bytes);
+  };
+  const roots = { RSA: load('3.1'), Ed25519: load('6.1') };
+  const crosses = [load('3.3'), load('6.3')];
+
+  // Alice and Bob are certified under the RSA root, Carlos and Dana under the Ed25519 one.
+  test.each([
+    ['4.1', 'emailProtection', 'RSA'],
+    ['4.3', 'emailEncryption', 'RSA'],
+    ['5.1', 'emailProtection', 'RSA'],
+    ['5.3', 'emailEncryption', 'RSA'],
+    ['7.1', 'emailProtection', 'Ed25519'],
+    ['7.3', 'emailEncryption', 'Ed25519'],
+    ['8.1', 'emailProtection', 'Ed25519'],
+    ['8.3', 'emailEncryption', 'Ed25519'],
+  ] as const)('%s is good for %s, under either root', (number, purpose, own) => {
+    for (const [name, root] of Object.entries(roots)) {
+      const options = { trust: [root], intermediates: crosses, now: NOW };
+      const result = validatePath(load(number), { ...options, purpose });
+      expect(outcome(result)).toBe('trusted');
+      expect(result.path).toHaveLength(name === own ? 2 : 3);
+      const other = purpose === 'emailProtection' ? 'emailEncryption' : 'emailProtection';
+      expect(outcome(validatePath(load(number), { ...options, purpose: other }))).toBe('KEY_USAGE');
+    }
+  });
+});
+
+describe('RFC 4134: certificates of 1999, signed with SHA-1', () => {
+  const load = (name: string) => Certificate.parse(readVector('bc-test-data', `rfc4134/${name}.cer`));
+
+  test.each([
+    ['AliceRSASignByCarl', 'CarlRSASelf', 'trusted'],
+    ['DianeRSASignByCarl', 'CarlRSASelf', 'trusted'],
+    ['BobRSASignByCarl', 'CarlRSASelf', 'KEY_USAGE'], // for encryption only
+    ['AliceDSSSignByCarlNoInherit', 'CarlDSSSelf', 'UNSUPPORTED_ALGORITHM'],
+    ['DianeDSSSignByCarlInherit', 'CarlDSSSelf', 'UNSUPPORTED_ALGORITHM'],
+  ] as const)('%s under %s, SHA-1 allowed: %s', (name, anchor, expected) => {
+    const now = new Date('2005-01-01T00:00:00Z');
+    const options = { trust: [load(anchor)], now, purpose: 'emailProtection' } as const;
+    expect(outcome(validatePath(load(name), { ...options, allowSha1: true }))).toBe(expected);
+    expect(validatePath(load(name), options).trusted).toBe(false);
+  });
+});
+
 describe('BoringSSL: a chain with one extension broken', () => {
   const SOURCE = 'boringssl-pkcs';
   const files = new Set(readIndex(SOURCE).map(({ path }) => path));
