@@ -5,7 +5,7 @@
  * A round is about 17 vector operations, a block about 1,400; the three vector ports of the processor are what bounds
  * it, so the iteration loop below leaves out all that a constant makes needless.
  */
-import { add, DIGEST, EVEN, LENGTH, loadBlocks, ODD, rotl, ROW, splat, TOTAL, xor } from './x4';
+import { add, DIGEST, EVEN, LENGTH, loadBlocks, ODD, READY, rotl, ROW, splat, TOTAL, xor } from './x4';
 
 const CONSTANTS: u32 = <u32>memory.data<u32>([
   0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6, // K, one for 20 rounds
@@ -39,22 +39,23 @@ function round(a: v128, f: v128, e: v128, wk: v128): v128 {
   return add(add(add(e, wk), f), rotl(a, 5));
 }
 
+/** The word of the schedule 16 rows on. */
+// @ts-ignore: decorator
+@inline
+function extend(wPtr: u32): void {
+  const mixed = xor(xor(v128.load(wPtr, 13 * ROW), v128.load(wPtr, 8 * ROW)), xor(v128.load(wPtr, 2 * ROW), v128.load(wPtr)));
+  v128.store(wPtr, rotl(mixed, 1), 16 * ROW);
+}
+
 /**
- * One block of each lane.
+ * One block of each lane. The schedule is extended between the rounds: on its own it would be one long wait, each word
+ * for the third one before.
  * @param statePtr 5 rows, read and written
  * @param blocksPtr four pointers (u32) to blocks of 64 octets, any alignment
  * @param schedulePtr room of SCHEDULE_SIZE
  */
 export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void {
   loadBlocks(blocksPtr, schedulePtr);
-  const end = schedulePtr + 80 * ROW;
-  for (let w = schedulePtr + 16 * ROW; w < end; w += ROW) {
-    const mixed = xor(
-      xor(v128.load(w - 3 * ROW), v128.load(w - 8 * ROW)),
-      xor(v128.load(w - 14 * ROW), v128.load(w - 16 * ROW)),
-    );
-    v128.store(w, rotl(mixed, 1));
-  }
   let a = v128.load(statePtr);
   let b = v128.load(statePtr, 16);
   let c = v128.load(statePtr, 32);
@@ -63,28 +64,29 @@ export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void
   let w = schedulePtr;
   let k = splat(CONSTANTS, 0);
   for (const next = w + 20 * ROW; w < next; w += 5 * ROW) {
-    e = round(a, choose(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
-    d = round(e, choose(a, b, c), d, add(v128.load(w, 16), k)); a = rotl(a, 30);
-    c = round(d, choose(e, a, b), c, add(v128.load(w, 32), k)); e = rotl(e, 30);
-    b = round(c, choose(d, e, a), b, add(v128.load(w, 48), k)); d = rotl(d, 30);
-    a = round(b, choose(c, d, e), a, add(v128.load(w, 64), k)); c = rotl(c, 30);
+    extend(w); e = round(a, choose(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
+    extend(w + 16); d = round(e, choose(a, b, c), d, add(v128.load(w, 16), k)); a = rotl(a, 30);
+    extend(w + 32); c = round(d, choose(e, a, b), c, add(v128.load(w, 32), k)); e = rotl(e, 30);
+    extend(w + 48); b = round(c, choose(d, e, a), b, add(v128.load(w, 48), k)); d = rotl(d, 30);
+    extend(w + 64); a = round(b, choose(c, d, e), a, add(v128.load(w, 64), k)); c = rotl(c, 30);
   }
   k = splat(CONSTANTS, 4);
   for (const next = w + 20 * ROW; w < next; w += 5 * ROW) {
-    e = round(a, parity(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
-    d = round(e, parity(a, b, c), d, add(v128.load(w, 16), k)); a = rotl(a, 30);
-    c = round(d, parity(e, a, b), c, add(v128.load(w, 32), k)); e = rotl(e, 30);
-    b = round(c, parity(d, e, a), b, add(v128.load(w, 48), k)); d = rotl(d, 30);
-    a = round(b, parity(c, d, e), a, add(v128.load(w, 64), k)); c = rotl(c, 30);
+    extend(w); e = round(a, parity(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
+    extend(w + 16); d = round(e, parity(a, b, c), d, add(v128.load(w, 16), k)); a = rotl(a, 30);
+    extend(w + 32); c = round(d, parity(e, a, b), c, add(v128.load(w, 32), k)); e = rotl(e, 30);
+    extend(w + 48); b = round(c, parity(d, e, a), b, add(v128.load(w, 48), k)); d = rotl(d, 30);
+    extend(w + 64); a = round(b, parity(c, d, e), a, add(v128.load(w, 64), k)); c = rotl(c, 30);
   }
   k = splat(CONSTANTS, 8);
   for (const next = w + 20 * ROW; w < next; w += 5 * ROW) {
-    e = round(a, majority(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
-    d = round(e, majority(a, b, c), d, add(v128.load(w, 16), k)); a = rotl(a, 30);
-    c = round(d, majority(e, a, b), c, add(v128.load(w, 32), k)); e = rotl(e, 30);
-    b = round(c, majority(d, e, a), b, add(v128.load(w, 48), k)); d = rotl(d, 30);
-    a = round(b, majority(c, d, e), a, add(v128.load(w, 64), k)); c = rotl(c, 30);
+    extend(w); e = round(a, majority(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
+    extend(w + 16); d = round(e, majority(a, b, c), d, add(v128.load(w, 16), k)); a = rotl(a, 30);
+    extend(w + 32); c = round(d, majority(e, a, b), c, add(v128.load(w, 32), k)); e = rotl(e, 30);
+    extend(w + 48); b = round(c, majority(d, e, a), b, add(v128.load(w, 48), k)); d = rotl(d, 30);
+    extend(w + 64); a = round(b, majority(c, d, e), a, add(v128.load(w, 64), k)); c = rotl(c, 30);
   }
+  for (let last: u32 = 0; last < 4 * ROW; last += ROW) extend(w + last);
   k = splat(CONSTANTS, 12);
   for (const next = w + 20 * ROW; w < next; w += 5 * ROW) {
     e = round(a, parity(b, c, d), e, add(v128.load(w), k)); b = rotl(b, 30);
@@ -98,6 +100,21 @@ export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void
   v128.store(statePtr, add(c, v128.load(statePtr, 32)), 32);
   v128.store(statePtr, add(d, v128.load(statePtr, 48)), 48);
   v128.store(statePtr, add(e, v128.load(statePtr, 64)), 64);
+}
+
+/** What a start state alone decides: rounds 0 and 1 but for the message, and two turned words. */
+function prepare(startPtr: u32): void {
+  const k0 = splat(CONSTANTS, 0);
+  const a = v128.load(startPtr);
+  const b = v128.load(startPtr, 16);
+  const c = v128.load(startPtr, 32);
+  const d = v128.load(startPtr, 48);
+  const e = v128.load(startPtr, 64);
+  const turnedB = rotl(b, 30);
+  v128.store(startPtr, round(a, choose(b, c, d), e, k0), READY);
+  v128.store(startPtr, add(add(d, k0), choose(a, turnedB, c)), READY + 16);
+  v128.store(startPtr, rotl(a, 30), READY + 32);
+  v128.store(startPtr, turnedB, READY + 48);
 }
 
 /**
@@ -119,6 +136,8 @@ export function iterate4(areaPtr: u32, steps: u32): void {
   const length = v128.load(areaPtr, LENGTH);
   const k0length = add(k0, length);
   const odd = areaPtr + ODD;
+  prepare(areaPtr + EVEN);
+  prepare(odd);
   let start = areaPtr + EVEN;
   let w0 = v128.load(areaPtr, DIGEST);
   let w1 = v128.load(areaPtr, DIGEST + 16);
@@ -126,15 +145,13 @@ export function iterate4(areaPtr: u32, steps: u32): void {
   let w3 = v128.load(areaPtr, DIGEST + 48);
   let w4 = v128.load(areaPtr, DIGEST + 64);
   for (; steps; --steps) {
-    let a = v128.load(start);
-    let b = v128.load(start, 16);
+    let e = add(v128.load(start, READY), w0);
+    let d = add(add(v128.load(start, READY + 16), w1), rotl(e, 5));
+    let a = v128.load(start, READY + 32);
+    let b = v128.load(start, READY + 48);
     let c = v128.load(start, 32);
-    let d = v128.load(start, 48);
-    let e = v128.load(start, 64);
     let w5: v128, w6: v128, w7: v128, w8: v128, w9: v128, w10: v128;
     let w11: v128, w12: v128, w13: v128, w14: v128, w15: v128;
-    e = round(a, choose(b, c, d), e, add(w0, k0)); b = rotl(b, 30);
-    d = round(e, choose(a, b, c), d, add(w1, k0)); a = rotl(a, 30);
     c = round(d, choose(e, a, b), c, add(w2, k0)); e = rotl(e, 30);
     b = round(c, choose(d, e, a), b, add(w3, k0)); d = rotl(d, 30);
     a = round(b, choose(c, d, e), a, add(w4, k0)); c = rotl(c, 30);

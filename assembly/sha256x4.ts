@@ -5,7 +5,7 @@
  * A block is about 3,100 vector operations, two in five of them shifts, which only two of the three vector ports
  * take: that bounds it. The iteration loop leaves out all that a constant makes needless.
  */
-import { add, DIGEST, EVEN, LENGTH, loadBlocks, ODD, ROW, splat, TOTAL, xor } from './x4';
+import { add, DIGEST, EVEN, LENGTH, loadBlocks, ODD, READY, ROW, splat, TOTAL, xor } from './x4';
 
 const K: u32 = <u32>memory.data<u32>([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -67,8 +67,17 @@ function sigma1(x: v128): v128 {
   );
 }
 
+/** The word of the schedule 16 rows on. */
+// @ts-ignore: decorator
+@inline
+function extend(wPtr: u32): void {
+  const fixed = add(add(v128.load(wPtr), v128.load(wPtr, 9 * ROW)), sigma0(v128.load(wPtr, ROW)));
+  v128.store(wPtr, add(fixed, sigma1(v128.load(wPtr, 14 * ROW))), 16 * ROW);
+}
+
 /**
- * One block of each lane.
+ * One block of each lane. The schedule is extended between the rounds: on its own it would be one long wait, each word
+ * for the second one before.
  * @param statePtr 8 rows, read and written
  * @param blocksPtr four pointers (u32) to blocks of 64 octets, any alignment
  * @param schedulePtr room of SCHEDULE_SIZE
@@ -76,10 +85,6 @@ function sigma1(x: v128): v128 {
 export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void {
   loadBlocks(blocksPtr, schedulePtr);
   const end = schedulePtr + 64 * ROW;
-  for (let w = schedulePtr + 16 * ROW; w < end; w += ROW) {
-    const fixed = add(add(v128.load(w - 16 * ROW), v128.load(w - 7 * ROW)), sigma0(v128.load(w - 15 * ROW)));
-    v128.store(w, add(fixed, sigma1(v128.load(w - 2 * ROW))));
-  }
   let a = v128.load(statePtr);
   let b = v128.load(statePtr, 16);
   let c = v128.load(statePtr, 32);
@@ -93,6 +98,9 @@ export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void
   let bc = xor(b, c);
   let k = K;
   for (let w = schedulePtr; w < end; w += 8 * ROW, k += 32) {
+    if (w < end - 16 * ROW) {
+      for (let row: u32 = 0; row < 8 * ROW; row += ROW) extend(w + row);
+    }
     h = add(add(h, add(v128.load(w), splat(k, 0))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
     ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
     g = add(add(g, add(v128.load(w, 16), splat(k, 4))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
@@ -120,6 +128,20 @@ export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void
   v128.store(statePtr, add(h, v128.load(statePtr, 112)), 112);
 }
 
+/** What a start state alone decides: round 0 but for the message, which its new a and e both wait for. */
+function prepare(startPtr: u32): void {
+  const a = v128.load(startPtr);
+  const b = v128.load(startPtr, 16);
+  const c = v128.load(startPtr, 32);
+  const e = v128.load(startPtr, 64);
+  const f = v128.load(startPtr, 80);
+  const g = v128.load(startPtr, 96);
+  const t1 = add(add(v128.load(startPtr, 112), splat(K, 0)), add(choose(e, f, g), bigSigma1(e)));
+  const majority = xor(b, v128.and(xor(a, b), xor(b, c)));
+  v128.store(startPtr, add(t1, add(majority, bigSigma0(a))), READY);
+  v128.store(startPtr, add(t1, v128.load(startPtr, 48)), READY + 16);
+}
+
 /**
  * `steps` times: hashes each lane's digest, padded to a block, from the state EVEN or ODD in turn, and adds the
  * digest of every odd step to TOTAL; sha1x4.ts says why. The message is the digest w0…w7, then w8 = 80000000,
@@ -134,6 +156,8 @@ export function iterate4(areaPtr: u32, steps: u32): void {
   const sigma0Length = sigma0(length);
   const sigma1Length = sigma1(length);
   const odd = areaPtr + ODD;
+  prepare(areaPtr + EVEN);
+  prepare(odd);
   let start = areaPtr + EVEN;
   let w0 = v128.load(areaPtr, DIGEST + 0);
   let w1 = v128.load(areaPtr, DIGEST + 16);
@@ -144,19 +168,17 @@ export function iterate4(areaPtr: u32, steps: u32): void {
   let w6 = v128.load(areaPtr, DIGEST + 96);
   let w7 = v128.load(areaPtr, DIGEST + 112);
   for (; steps; --steps) {
-    let a = v128.load(start, 0);
+    let h = add(v128.load(start, READY), w0);
+    let d = add(v128.load(start, READY + 16), w0);
+    let a = v128.load(start);
     let b = v128.load(start, 16);
     let c = v128.load(start, 32);
-    let d = v128.load(start, 48);
     let e = v128.load(start, 64);
     let f = v128.load(start, 80);
     let g = v128.load(start, 96);
-    let h = v128.load(start, 112);
     let w8: v128, w9: v128, w10: v128, w11: v128, w12: v128, w13: v128, w14: v128, w15: v128;
-    let ab: v128;
-    let bc = xor(b, c);
-    h = add(add(h, add(w0, splat(K, 0))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
+    let ab = xor(a, b);
+    let bc: v128;
     g = add(add(g, add(w1, splat(K, 4))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
     bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
     f = add(add(f, add(w2, splat(K, 8))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);

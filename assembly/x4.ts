@@ -89,10 +89,12 @@ export const TOTAL: u32 = 8 * ROW;
 /** State in which an even step starts. */
 export const EVEN: u32 = 16 * ROW;
 /** State in which an odd step starts. */
-export const ODD: u32 = 24 * ROW;
+export const ODD: u32 = 28 * ROW;
+/** Four rows behind each of the two states, in which iterate4 keeps what the state alone decides. */
+export const READY: u32 = 8 * ROW;
 /** Bits of the message that ends in the digest: the last word of the padded block. */
-export const LENGTH: u32 = 32 * ROW;
-export const ITERATION_SIZE: u32 = 33 * ROW;
+export const LENGTH: u32 = 40 * ROW;
+export const ITERATION_SIZE: u32 = 41 * ROW;
 
 /** Rows of the message schedule that compress4 needs as room: 80 words of SHA-1. */
 export const SCHEDULE_SIZE: u32 = 80 * ROW;
