@@ -16,6 +16,7 @@ import {
   openKeyStore,
   PrivateKey,
   sign,
+  type Verdict,
   verify,
 } from '../dist/index.js';
 import { type IssuedCertificate, issueCertificate } from '../test/helpers/pki.js';
@@ -119,35 +120,53 @@ async function openRfc4134(store: KeyStore): Promise<void> {
   }
 }
 
-/** Signed mail and CMS of many projects, each to the anchor and the time that its origin means it for. */
+/** Signed mail and CMS of many projects, each to the anchors and the time that its origin means it for. */
 async function verifySigned(): Promise<void> {
+  // Left out: what algorithms to come are needed for, and AS2, which is HTTP and starts with a request line.
   const rows = cmsRows().filter(
     (row) =>
       row.expect === 'verifies' &&
-      row.verifiedBy?.anchors &&
+      row.verifiedBy !== undefined &&
       row.beyondCore === undefined &&
-      !row.detached &&
-      row.pathError === undefined,
+      row.pathError === undefined &&
+      !row.path.includes('AS2'),
   );
   await step(
     `verify ${rows.length} signed messages of ${new Set(rows.map((row) => row.source)).size} projects`,
     async () => {
-      const verdicts = [];
-      for (const { source, path, verifiedBy } of rows) {
-        const trust = (verifiedBy?.anchors ?? []).map((anchor) =>
-          Certificate.parse(certificateDer(readReference(source, anchor))),
-        );
-        const now = verifiedBy?.at === undefined ? new Date() : new Date(verifiedBy.at);
-        verdicts.push(await verify(readVector(source, path), { trust, now, allowSha1: true }));
-      }
+      const verdicts: Verdict[] = [];
+      for (const row of rows) verdicts.push(await verifyRow(row));
       return verdicts;
     },
     (verdicts) => {
-      const matching = verdicts.filter((verdict) => verdict.signers.every((signer) => signer.signatureValid));
-      const valid = verdicts.filter((verdict) => verdict.valid);
-      return `${matching.length} signatures match, ${valid.length} wholly valid`;
+      const matching = verdicts.filter(({ signers }) => signers.every((signer) => signer.signatureValid));
+      const trusted = verdicts.filter(({ signers }) => signers.every((signer) => signer.trusted));
+      return `${matching.length} signatures match, ${trusted.length} lead to their trust anchor`;
     },
   );
+}
+
+async function verifyRow({
+  source,
+  path,
+  content,
+  verifiedBy,
+}: ReturnType<typeof cmsRows>[number]): Promise<Verdict> {
+  const message = readVector(source, path);
+  const options = {
+    now: verifiedBy?.at === undefined ? new Date() : new Date(verifiedBy.at),
+    allowSha1: true,
+    ...(content !== undefined && { content: readReference(source, content) }),
+  };
+  const anchors = (verifiedBy?.anchors ?? []).map((anchor) =>
+    Certificate.parse(certificateDer(readReference(source, anchor))),
+  );
+  // Some test messages bring their own root. It is trusted here because the vector's origin says so, by its hash.
+  const { certificates } = await verify(message, { ...options, trust: [] });
+  const own = certificates.filter(({ fingerprint }) =>
+    verifiedBy?.anchorsInMessage?.includes(Buffer.from(fingerprint).toString('hex')),
+  );
+  return verify(message, { ...options, trust: [...anchors, ...own] });
 }
 
 function certificateDer(bytes: Uint8Array): Uint8Array {

@@ -78,7 +78,6 @@ describe('encrypt and decrypt', () => {
               });
               expect(opened.recipient.type).toBe(recipientIdentifier);
               expect(opened.certificate?.equals(one.certificate)).toBe(true);
-              expect(opened.privateKey).toBe(one.privateKey);
             }
           }
         });

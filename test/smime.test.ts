@@ -576,6 +576,24 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
     expect(text(opened.content)).toContain('from openssl');
   });
 
+  it('we verify PEM with text in front of it', async () => {
+    const pem = opensslOut([
+      'cms',
+      '-sign',
+      '-nodetach',
+      '-in',
+      path('entity'),
+      '-outform',
+      'PEM',
+      '-signer',
+      path('RSA.pem'),
+      '-inkey',
+      path('RSA.key'),
+    ]);
+    const told = utf8(`This is a signature.\n\n${text(pem)}`);
+    expect((await verify(told, { trust })).problems).toEqual([]);
+  });
+
   it('openssl opens and verifies a mail that we signed and encrypted', async () => {
     const sealed = await encrypt(await sign(MAIL, { signers: [alice] }), { recipients: [bob.certificate] });
     const inner = opensslOut(

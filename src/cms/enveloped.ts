@@ -84,7 +84,7 @@ export interface DecryptedContent {
   readonly integrity: 'none';
   /** The identifier of the recipient whose key opened it. */
   readonly recipient: RecipientIdentifier;
-  readonly privateKey: PrivateKey;
+  /** Of the key that opened it. */
   readonly certificate?: Certificate;
   /** Why that key was tried: the KeyFinder's words. */
   readonly reason: string;
@@ -110,23 +110,29 @@ export async function decryptEnvelopedData(
   if (encryptedContent === undefined) {
     throw enveloped.node.fail('UNSUPPORTED_FEATURE', 'EnvelopedData whose encrypted content is elsewhere');
   }
-  for (const attempt of await attempts(enveloped, keys)) {
-    const content = tryKey(attempt, cipher, encryptedContent);
-    if (content === undefined) continue;
-    const { privateKey, certificate, reason } = attempt.candidate;
-    return {
-      content,
-      contentType,
-      cipher: cipher.name,
-      keyTransport: attempt.transport.name,
-      integrity: 'none',
-      recipient: attempt.recipient,
-      privateKey,
-      ...(certificate && { certificate }),
-      reason,
-    };
+  const recipients = namedRecipients(enveloped);
+  const candidates = await keys.find(recipients.map(({ identifier }) => identifier));
+  try {
+    if (candidates.length === 0) throw unknownRecipient(enveloped);
+    for (const { candidate, recipient, transport, encryptedKey } of attempts(recipients, candidates)) {
+      const content = tryKey(candidate.privateKey, transport, encryptedKey, cipher, encryptedContent);
+      if (content === undefined) continue;
+      const { certificate, reason } = candidate;
+      return {
+        content,
+        contentType,
+        cipher: cipher.name,
+        keyTransport: transport.name,
+        integrity: 'none',
+        recipient,
+        ...(certificate && { certificate }),
+        reason,
+      };
+    }
+    throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
+  } finally {
+    for (const candidate of candidates) candidate.release?.();
   }
-  throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
 }
 
 interface Attempt {
@@ -136,14 +142,19 @@ interface Attempt {
   readonly encryptedKey: Uint8Array;
 }
 
-/** Which keys to try on which encrypted key: one question to the finder for all recipients of the message. */
-async function attempts(enveloped: EnvelopedData, keys: KeyFinder): Promise<Attempt[]> {
-  const recipients = enveloped.recipientInfos.flatMap((info) =>
+type NamedRecipient = ReturnType<typeof namedRecipients>[number];
+
+/** Those that are named by a certificate, as a KeyFinder can look up. */
+function namedRecipients({ recipientInfos }: EnvelopedData) {
+  return recipientInfos.flatMap((info) =>
     info.type === 'keyTransport' || info.type === 'keyAgreement'
       ? info.identifiers.map((identifier) => ({ info, identifier }))
       : [],
   );
-  const candidates = await keys.find(recipients.map(({ identifier }) => identifier));
+}
+
+/** Which keys to try on which encrypted key. */
+function attempts(recipients: readonly NamedRecipient[], candidates: readonly KeyCandidate[]): Attempt[] {
   const found: Attempt[] = [];
   let refused: unknown;
   for (const candidate of candidates) {
@@ -167,7 +178,6 @@ async function attempts(enveloped: EnvelopedData, keys: KeyFinder): Promise<Atte
       refused ??= error;
     }
   }
-  if (candidates.length === 0) throw unknownRecipient(enveloped);
   if (found.length === 0 && refused !== undefined) throw refused;
   return found;
 }
@@ -197,18 +207,19 @@ function unknownRecipient({ recipientInfos, node }: EnvelopedData): MailsealErro
 
 /** Undefined if the content does not decrypt, whatever the cause. */
 function tryKey(
-  attempt: Attempt,
+  privateKey: PrivateKey,
+  transport: KeyTransport,
+  encryptedKey: Uint8Array,
   cipher: ContentCipher,
   encryptedContent: Uint8Array,
 ): Uint8Array | undefined {
-  const { candidate, transport, encryptedKey } = attempt;
-  const fallback = fallbackKey(candidate.privateKey, encryptedKey, cipher.keyLength);
+  const fallback = fallbackKey(privateKey, encryptedKey, cipher.keyLength);
   let key: Uint8Array | undefined;
   try {
     key =
       transport.name === 'rsaes-pkcs1'
-        ? unwrapPkcs1(candidate.privateKey, encryptedKey, fallback)
-        : unwrapOaep(candidate.privateKey, encryptedKey, transport, fallback);
+        ? unwrapPkcs1(privateKey, encryptedKey, fallback)
+        : unwrapOaep(privateKey, encryptedKey, transport, fallback);
     return decryptContent(cipher, key, encryptedContent);
   } finally {
     wipe(key, fallback);

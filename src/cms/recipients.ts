@@ -138,6 +138,8 @@ export interface KeyCandidate {
   readonly certificate?: Certificate;
   /** Why this key, in words. */
   readonly reason: string;
+  /** Whoever asked for the key calls this when done: a finder that unsealed it for the purpose wipes it. */
+  readonly release?: () => void;
 }
 
 export interface KeyFinder {

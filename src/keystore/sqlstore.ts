@@ -205,7 +205,8 @@ export class SqlKeyStore implements KeyStore {
       try {
         const privateKey = this.#unseal(row);
         const certificate = Certificate.parse(row.der);
-        candidates.push({ recipient, privateKey, certificate, reason: REASONS[row.kind] });
+        const release = () => privateKey.wipe();
+        candidates.push({ recipient, privateKey, certificate, reason: REASONS[row.kind], release });
       } catch (error) {
         failure ??= error; // one damaged key must not keep another recipient's from opening the mail
       }

@@ -2,7 +2,7 @@
  * What a caller hands in as a message, told apart by content: a mail, a PEM block, or a CMS object in BER or DER. A
  * mail is opened at its top entity only (EFAIL). Called by verify.ts and message.ts.
  */
-import { assertBytes, latin1, readPem } from '../bytes.js';
+import { assertBytes, buffer, readPem } from '../bytes.js';
 import { type ContentInfo, readContentInfo } from '../cms/content.js';
 import { MailsealError } from '../errors.js';
 import { classify, decodeBody, type MimeEntity, nestedSmime, parseEntity } from './mime.js';
@@ -28,8 +28,9 @@ const BER_SEQUENCE = 0x30;
 export function readInput(bytes: Uint8Array): SmimeInput {
   assertBytes(bytes, 'message');
   if (bytes[0] === BER_SEQUENCE) return { contentInfo: readContentInfo(bytes) };
-  if (/^\s*-----BEGIN /.test(latin1(bytes.subarray(0, 256)))) return readPemInput(bytes);
-  return readMail(bytes);
+  const mail = parseEntity(bytes);
+  const isText = mail.headers.fields.length === 0; // PEM may have text in front of it (RFC 7468 section 2)
+  return isText && buffer(bytes).includes('-----BEGIN ') ? readPemInput(bytes) : readMail(mail);
 }
 
 function readPemInput(bytes: Uint8Array): SmimeInput {
@@ -40,8 +41,7 @@ function readPemInput(bytes: Uint8Array): SmimeInput {
   return { contentInfo: readContentInfo(block.bytes) };
 }
 
-function readMail(bytes: Uint8Array): SmimeInput {
-  const mail = parseEntity(bytes);
+function readMail(mail: MimeEntity): SmimeInput {
   const smime = classify(mail);
   switch (smime.kind) {
     case 'pkcs7-mime':

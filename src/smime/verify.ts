@@ -10,7 +10,7 @@ import { contentOfType } from '../cms/content.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
-import { validatePath } from '../x509/path.js';
+import { type PathReason, type PathResult, validatePath } from '../x509/path.js';
 import { type Mailbox, readSenders } from './addresses.js';
 import { readInput, type SmimeInput } from './input.js';
 import type { MimeEntity } from './mime.js';
@@ -44,8 +44,10 @@ export interface SignerVerdict {
   /** There is a valid path from the certificate to a trust anchor. */
   trusted: boolean;
   certificate?: Certificate;
-  /** From the signer's certificate to the trust anchor, if there is a path. */
+  /** From the signer's certificate to the trust anchor; if it is not trusted, as far as that goes. */
   path: readonly Certificate[];
+  /** Why it is not trusted: the rule that failed. */
+  untrusted?: PathReason;
   /** Mail addresses of a valid signer's certificate. */
   emails: readonly string[];
   /** What the signer says; only a time stamp would prove it. */
@@ -64,6 +66,8 @@ export interface Verdict {
   problems: Problem[];
   /** What was signed: of a mail, the MIME entity, in the octets that the signature is over. */
   content: Uint8Array;
+  /** All certificates that the message brings, whoever signed: to be kept for answering, never to be trusted. */
+  certificates: readonly Certificate[];
   /** Whether the signature is beside the content (multipart/signed, detached CMS) or around it. */
   detached: boolean;
   /** Addresses in From; empty if the input is not a mail or has none. */
@@ -103,6 +107,7 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     signers,
     problems,
     content: signed.content ?? (beside as Uint8Array),
+    certificates: signed.certificates,
     detached: signed.content === undefined,
     ...sender,
     uncovered: uncovered(input),
@@ -125,10 +130,9 @@ function judge(
   if (weak && options.allowSha1 !== true) {
     problems.push({ code: 'SIGNATURE_WEAK', message: 'the signature is made with SHA-1 or a short RSA key' });
   }
-  let path: readonly Certificate[] = [];
-  let trusted = false;
+  let outcome: PathResult | undefined;
   if (certificate !== undefined) {
-    const outcome = validatePath(certificate, {
+    outcome = validatePath(certificate, {
       trust: options.trust,
       intermediates: signed.certificates,
       now: options.now,
@@ -136,15 +140,14 @@ function judge(
       ...(options.crls && { crls: options.crls }),
       ...(options.allowSha1 !== undefined && { allowSha1: options.allowSha1 }),
     });
-    trusted = outcome.trusted;
-    path = outcome.path;
     if (outcome.reason !== undefined) problems.push({ code: 'NOT_TRUSTED', message: outcome.reason.message });
   }
   const signingTime = valid ? signedAttributes?.signingTime : undefined;
   const signer = {
     signatureValid: valid,
-    trusted,
-    path,
+    trusted: outcome?.trusted ?? false,
+    path: outcome?.path ?? [],
+    ...(outcome?.reason && { untrusted: outcome.reason }),
     weak,
     emails: valid ? (certificate?.emails ?? []) : [],
     ...(certificate && { certificate }),
