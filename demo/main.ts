@@ -150,23 +150,23 @@ async function verifyRow({
   source,
   path,
   content,
+  signerCertificates,
   verifiedBy,
 }: ReturnType<typeof cmsRows>[number]): Promise<Verdict> {
   const message = readVector(source, path);
+  const read = (reference: string) => Certificate.parse(certificateDer(readReference(source, reference)));
   const options = {
+    certificates: (signerCertificates ?? []).map(read),
     now: verifiedBy?.at === undefined ? new Date() : new Date(verifiedBy.at),
     allowSha1: true,
     ...(content !== undefined && { content: readReference(source, content) }),
   };
-  const anchors = (verifiedBy?.anchors ?? []).map((anchor) =>
-    Certificate.parse(certificateDer(readReference(source, anchor))),
-  );
   // Some test messages bring their own root. It is trusted here because the vector's origin says so, by its hash.
   const { certificates } = await verify(message, { ...options, trust: [] });
   const own = certificates.filter(({ fingerprint }) =>
     verifiedBy?.anchorsInMessage?.includes(Buffer.from(fingerprint).toString('hex')),
   );
-  return verify(message, { ...options, trust: [...anchors, ...own] });
+  return verify(message, { ...options, trust: [...(verifiedBy?.anchors ?? []).map(read), ...own] });
 }
 
 function certificateDer(bytes: Uint8Array): Uint8Array {

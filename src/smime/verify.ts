@@ -19,6 +19,8 @@ import { canonicalize } from './transfer.js';
 export interface VerifyOptions {
   /** The only certificates that are believed; those in the message never are. */
   trust: readonly Certificate[];
+  /** More certificates that signers may have or paths lead through, for messages that do not bring them. Not believed. */
+  certificates?: readonly Certificate[];
   /** The moment at which certificates have to be valid. Default: now. */
   now?: Date;
   /** Revocation lists. Checking them is not built: with any given, no path is trusted. */
@@ -94,7 +96,10 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
   }
   const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
   const beside = contentBeside(input, options);
-  const results = verifySignedData(signed, beside === undefined ? {} : { content: beside });
+  const results = verifySignedData(signed, {
+    certificates: [...(options.certificates ?? []), ...options.trust],
+    ...(beside !== undefined && { content: beside }),
+  });
   const problems: Problem[] = [];
   const signers = results.map((result, signer) => {
     const verdict = judge(result, signed, { ...options, now });
@@ -134,7 +139,7 @@ function judge(
   if (certificate !== undefined) {
     outcome = validatePath(certificate, {
       trust: options.trust,
-      intermediates: signed.certificates,
+      intermediates: [...signed.certificates, ...(options.certificates ?? [])],
       now: options.now,
       purpose: 'emailProtection',
       ...(options.crls && { crls: options.crls }),
