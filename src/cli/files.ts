@@ -1,4 +1,4 @@
-/** Files of the command line: reading FILE or `-`, writing whole or not at all, passwords, seal keys, dates. */
+/** Files of the command line: reading FILE or `-`, writing whole or not at all, passwords, dates. */
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -6,30 +6,67 @@ import {
   openSync,
   readFileSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { buffer, concat } from '../bytes.js';
+import { concat, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 
 /** Most octets that a command reads: a message is held in memory. */
 const MAX_FILE = 1 << 29;
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** `ENOENT: no such file or directory`, without the call and path that Node.js puts behind it. */
+export function ioError(what: string, cause: unknown): MailsealError {
+  const { message } = cause as Error;
+  return new MailsealError('IO', `${what}: ${message.replace(/, \w+(?: '.*')?$/s, '')}`, { cause });
+}
 
-/** The octets of a file, or of standard input for `-`. */
+let standardInputTaken = false;
+
+/** The octets of a file, or of standard input for `-`. @throws MailsealError IO, LIMIT_LENGTH, USAGE */
 export function readInput(path: string): Uint8Array {
   try {
-    return path === '-' ? readAll(0) : readFileLimited(path);
+    return path === '-' ? readStandardInput() : readFileLimited(path);
   } catch (error) {
-    if (error instanceof MailsealError) throw error;
-    throw new MailsealError('IO', `cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+    throw error instanceof MailsealError ? error : ioError(`cannot read ${path}`, error);
   }
 }
 
-/** Whether a file starts as a PFX does, in BER: SEQUENCE { version INTEGER 3 … }. */
+/** A second reader would find it empty: an empty password, say. */
+function readStandardInput(): Uint8Array {
+  if (standardInputTaken) throw new MailsealError('USAGE', 'standard input (-) can be read for one thing only');
+  standardInputTaken = true;
+  return readAll(0);
+}
+
+/** Runs `read` on what the file at `path` holds; says of its errors that they are about this file. */
+export function inFile<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof MailsealError)) throw error;
+    const { code, message, offset, oid } = error;
+    throw new MailsealError(code, `${path}: ${message}`, { offset, oid, cause: error });
+  }
+}
+
+/** The text of a file that holds secrets; its octets are wiped. @throws MailsealError USAGE if it is not UTF-8 */
+export function readSecretText(path: string): string {
+  const bytes = readInput(path);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes); // without a byte order mark
+  } catch (cause) {
+    throw new MailsealError('USAGE', `${path} is not UTF-8`, { cause });
+  } finally {
+    wipe(bytes);
+  }
+}
+
+/** Whether a file starts as a PFX does, in BER: SEQUENCE { version INTEGER 3 … }. @throws what node:fs throws */
 export function isPfxFile(path: string): boolean {
   const head = Buffer.alloc(16);
   const descriptor = openSync(path, 'r');
@@ -86,46 +123,50 @@ const tooLong = (what: string) =>
  * Writes a file whole or not at all: beside it first, then renamed over it. Only its owner may read it, since it may
  * be decrypted mail. `-` or nothing is standard output.
  */
-export function writeOutput(path: string | undefined, bytes: Uint8Array): void {
+export async function writeOutput(path: string | undefined, bytes: Uint8Array): Promise<void> {
   if (path === undefined || path === '-') {
-    writeAll(1, bytes);
+    // If that fails, the handler of main.ts ends the process.
+    await new Promise<void>((resolve) => process.stdout.write(bytes, (error) => error ?? resolve()));
     return;
   }
-  const temporary = join(dirname(path), `.mailseal-${randomBytes(8).toString('hex')}`);
+  try {
+    replaceFile(path, bytes);
+  } catch (error) {
+    throw ioError(`cannot write ${path}`, error);
+  }
+}
+
+function replaceFile(path: string, bytes: Uint8Array): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there !== undefined && !there.isFile()) {
+    writeFileSync(path, bytes); // /dev/null or a named pipe is written to, not replaced; a folder is an error
+    return;
+  }
+  const target = there === undefined ? path : realpathSync(path); // a symbolic link stays one
+  const temporary = join(dirname(target), `.mailseal-${randomBytes(8).toString('hex')}`);
   try {
     writeFileSync(temporary, bytes, { mode: 0o600, flag: 'wx' });
-    renameSync(temporary, path);
+    renameSync(temporary, target);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new MailsealError('IO', `cannot write ${path}: ${reasonOf(error)}`, { cause: error });
+    throw error;
   }
 }
 
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  try {
-    writeFileSync(descriptor, bytes);
-  } catch (error) {
-    throw new MailsealError('IO', `cannot write to standard output: ${reasonOf(error)}`, { cause: error });
-  }
-}
-
-/** The first line of a password file as UTF-8, without its line end and without a byte order mark. */
+/** The first line of a password file, without its line end. */
 export function readPasswordFile(path: string): string {
-  const bytes = readInput(path);
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.split(/\r?\n/, 1)[0] as string;
-  } catch (cause) {
-    throw new MailsealError('USAGE', `the password file ${path} is not UTF-8`, { cause });
-  } finally {
-    buffer(bytes).fill(0);
-  }
+  return readSecretText(path).split(/\r?\n/, 1)[0] as string;
 }
+
+/** A day, at its first moment in UTC, or a moment with its time zone. */
+const DATE = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d))?$/;
 
 /** A date as ISO 8601 has it, such as 2026-01-31 or 2026-01-31T12:00:00Z. */
 export function parseDate(text: string): Date {
+  const day = DATE.exec(text)?.[1];
   const date = new Date(text);
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(date.getTime())) {
+  // JavaScript makes 2 March of 30 February.
+  if (day === undefined || Number.isNaN(date.getTime()) || new Date(day).toISOString().slice(0, 10) !== day) {
     throw new MailsealError('USAGE', `not a date such as 2026-01-31 or 2026-01-31T12:00:00Z: ${text}`);
   }
   return date;

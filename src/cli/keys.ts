@@ -1,10 +1,10 @@
 /** Where the commands get keys and certificates from: a key store, a PFX file, certificate files. */
-import { buffer, readPem } from '../bytes.js';
+import { latin1, readPem, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type KeyStore, openKeyStore, readSealKey } from '../keystore/store.js';
 import { type PfxContents, readPfx } from '../pfx/read.js';
 import { Certificate } from '../x509/certificate.js';
-import { readInput, readPasswordFile } from './files.js';
+import { inFile, readInput, readPasswordFile } from './files.js';
 import { askPassword } from './terminal.js';
 
 export interface StoreOptions {
@@ -18,13 +18,8 @@ export async function withStore<T>(
   create: boolean,
   use: (store: KeyStore) => Promise<T>,
 ): Promise<T> {
-  const { store: url, sealKey: file } = options;
-  if (url === undefined) throw new MailsealError('USAGE', 'no key store: give --store or MAILSEAL_STORE');
-  if (file === undefined)
-    throw new MailsealError('USAGE', 'no seal key: give --seal-key or MAILSEAL_SEAL_KEY');
-  const content = readInput(file);
-  const sealKey = readSealKey(content);
-  buffer(content).fill(0);
+  const { store: url, sealKey: file } = requireStore(options);
+  const sealKey = sealKeyIn(file);
   try {
     const store = await openKeyStore(url, { sealKey, create });
     try {
@@ -33,7 +28,31 @@ export async function withStore<T>(
       await store.close();
     }
   } finally {
-    buffer(sealKey).fill(0);
+    wipe(sealKey);
+  }
+}
+
+/** Commands call it first, before anybody types a password or waits for standard input. @throws MailsealError USAGE */
+export function requireStore({ store, sealKey }: StoreOptions): Required<StoreOptions> {
+  if (store === undefined) throw new MailsealError('USAGE', 'no key store: give --store or MAILSEAL_STORE');
+  if (sealKey === undefined) {
+    throw new MailsealError('USAGE', 'no seal key: give --seal-key or MAILSEAL_SEAL_KEY');
+  }
+  return { store, sealKey };
+}
+
+function sealKeyIn(file: string): Uint8Array {
+  let content: Uint8Array | undefined;
+  try {
+    content = readInput(file);
+    return readSealKey(content);
+  } catch (cause) {
+    if (!(cause instanceof MailsealError)) throw cause;
+    const hint = 'a new store can have one made with: openssl rand -hex 32';
+    const about = cause.code === 'SEAL_KEY_INVALID' ? `${file}: ` : '';
+    throw new MailsealError(cause.code, `${about}${cause.message}; ${hint}`, { cause });
+  } finally {
+    wipe(content);
   }
 }
 
@@ -48,33 +67,52 @@ export interface PfxFileOptions {
   passwordFile?: string;
 }
 
-/** @throws MailsealError PFX_NO_KEY */
-export async function openPfx(path: string, passwordFile: string | undefined): Promise<PfxContents> {
-  const bytes = pfxBytes(readInput(path));
-  const contents = readPfx(bytes, await passwordFor(path, passwordFile));
-  if (contents.entries.length === 0) throw new MailsealError('PFX_NO_KEY', `${path} holds no private key`);
-  return contents;
+/**
+ * Runs `use` on an opened PFX that has a private key, and wipes its keys whatever happens.
+ * @throws MailsealError PFX_NO_KEY, those of readPfx
+ */
+export async function withPfx<T>(
+  path: string,
+  passwordFile: string | undefined,
+  use: (contents: PfxContents) => Promise<T>,
+): Promise<T> {
+  const bytes = readInput(path);
+  const password = await passwordFor(path, passwordFile);
+  const contents = inFile(path, () => readPfx(pfxBytes(bytes), password));
+  try {
+    if (contents.entries.length > 0) return await use(contents);
+    throw contents.skipped[0]?.error ?? new MailsealError('PFX_NO_KEY', `${path} holds no private key`);
+  } finally {
+    wipeKeys(contents);
+  }
+}
+
+export function wipeKeys({ entries }: PfxContents): void {
+  for (const { privateKey } of entries) privateKey.wipe();
 }
 
 /** A PFX may come as PEM (label PKCS12). */
-export function pfxBytes(bytes: Uint8Array): Uint8Array {
+function pfxBytes(bytes: Uint8Array): Uint8Array {
   if (!isPem(bytes)) return bytes;
   const block = readPem(bytes).find(({ label }) => label === 'PKCS12');
   if (block === undefined) throw new MailsealError('PFX_MALFORMED', 'PEM without a PKCS12 block');
   return block.bytes;
 }
 
+/** Whether it is text with a PEM block in it; a mail may be that too. DER of all that matters begins with a SEQUENCE. */
 export function isPem(bytes: Uint8Array): boolean {
-  return buffer(bytes).includes('-----BEGIN ');
+  return bytes[0] !== SEQUENCE && /^-----BEGIN [ -~]+-----/m.test(latin1(bytes));
 }
+const SEQUENCE = 0x30;
 
-/** All certificates of a PEM file, or the one of a DER file. @throws MailsealError */
+/** All certificates of a PEM file, or the one of a DER file. @throws MailsealError that names the file */
 export function readCertificates(path: string): Certificate[] {
   const bytes = readInput(path);
-  if (!isPem(bytes)) return [Certificate.parse(bytes)];
-  const blocks = readPem(bytes).filter(
-    ({ label }) => label === 'CERTIFICATE' || label === 'X509 CERTIFICATE',
-  );
-  if (blocks.length === 0) throw new MailsealError('X509_MALFORMED', `${path} holds no certificate`);
-  return blocks.map((block) => Certificate.parse(block.bytes));
+  return inFile(path, () => {
+    if (!isPem(bytes)) return [Certificate.parse(bytes)];
+    const blocks = readPem(bytes).filter(({ label }) => CERTIFICATE_LABELS.includes(label));
+    if (blocks.length === 0) throw new MailsealError('X509_MALFORMED', 'PEM without a certificate');
+    return blocks.map((block) => Certificate.parse(block.bytes));
+  });
 }
+const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE'];

@@ -1,32 +1,42 @@
 /** The commands that work on one message: decrypt, verify, sign, encrypt. */
+import { describeOid } from '../asn1/oids.js';
 import { toHex } from '../bytes.js';
 import type { EncryptionCipher } from '../cms/algorithms.js';
 import { keyRing } from '../cms/recipients.js';
 import type { Signer } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
+import { maySign } from '../keystore/record.js';
+import type { PfxContents } from '../pfx/read.js';
 import { decrypt, encrypt, sign } from '../smime/message.js';
 import { type SignerVerdict, type Verdict, verify } from '../smime/verify.js';
 import type { Certificate } from '../x509/certificate.js';
 import { parseDate, readInput, writeOutput } from './files.js';
-import { openPfx, type PfxFileOptions, readCertificates, type StoreOptions, withStore } from './keys.js';
-import { note, printable, printJson, printLine } from './terminal.js';
+import {
+  type PfxFileOptions,
+  readCertificates,
+  requireStore,
+  type StoreOptions,
+  withPfx,
+  withStore,
+} from './keys.js';
+import { note, noteError, printJson, printLine } from './terminal.js';
 
 type DecryptOptions = StoreOptions & PfxFileOptions & { out?: string };
 
 export async function decryptCommand(file: string, options: DecryptOptions): Promise<void> {
-  const message = readInput(file);
+  const { pfx, passwordFile, out } = options;
+  if (pfx === undefined) requireStore(options);
+  const input = readInput(file);
   const opened =
-    options.pfx === undefined
-      ? await withStore(options, false, (keys) => decrypt(message, { keys }))
-      : await decrypt(message, { keys: keyRing(await openPfx(options.pfx, options.passwordFile)) });
-  writeOutput(options.out, opened.message ?? opened.content);
+    pfx === undefined
+      ? await withStore(options, false, (keys) => decrypt(input, { keys }))
+      : await withPfx(pfx, passwordFile, (found) => decrypt(input, { keys: keyRing(found) }));
+  const { certificate, reason, cipher, message, content, contentType } = opened;
+  await writeOutput(out, message ?? content);
   const whose =
-    opened.certificate === undefined
-      ? 'a key without a certificate'
-      : `the key of ${describeCertificate(opened.certificate)}`;
-  note(
-    `opened with ${whose}: ${opened.reason}; ${opened.cipher}, whose content nothing protects from changes`,
-  );
+    certificate === undefined ? 'a key without a certificate' : `the key of ${describeCertificate(certificate)}`;
+  note(`opened with ${whose}: ${reason}; ${cipher}, whose content nothing protects from changes`);
+  if (message === undefined) note(`written is the content alone: ${describeOid(contentType)}`);
 }
 
 interface VerifyOptions {
@@ -38,10 +48,11 @@ interface VerifyOptions {
 }
 
 export async function verifyCommand(file: string, options: VerifyOptions): Promise<void> {
-  const message = readInput(file);
-  const verdict = await verify(message, {
-    trust: options.trust.flatMap(readCertificates),
-    ...(options.now !== undefined && { now: parseDate(options.now) }),
+  const now = options.now === undefined ? new Date() : parseDate(options.now);
+  const trust = options.trust.flatMap(readCertificates);
+  const verdict = await verify(readInput(file), {
+    trust,
+    now,
     ...(options.content !== undefined && { content: readInput(options.content) }),
     ...(options.allowSha1 && { allowSha1: true }),
   });
@@ -74,7 +85,7 @@ function printVerdict(verdict: Verdict): void {
   for (const [i, signer] of signers.entries()) printSigner(i + 1, signer);
   if (from.length > 0) {
     printLine(
-      `from      ${printable(from.join(', '))}${senderVerified ? ', a signer' : ', not proven by a signature'}`,
+      `from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`,
     );
   }
   if (uncovered.preamble + uncovered.epilogue > 0) {
@@ -82,16 +93,15 @@ function printVerdict(verdict: Verdict): void {
       `covered   not the ${uncovered.preamble} octets before and ${uncovered.epilogue} after the signed part`,
     );
   }
-  for (const { code, message, signer } of problems) {
-    const about = signer === undefined || signers.length === 1 ? '' : `signer ${signer + 1}: `;
-    note(`${code}: ${about}${message}`);
+  for (const { signer, ...problem } of problems) {
+    noteError(problem, signer === undefined || signers.length === 1 ? undefined : `signer ${signer + 1}`);
   }
 }
 
 function printSigner(number: number, signer: SignerVerdict): void {
   const { certificate, path, signingTime, digest, signatureValid, trusted, weak } = signer;
   printLine(
-    `signer ${number}  ${certificate === undefined ? 'unknown' : printable(describeCertificate(certificate))}`,
+    `signer ${number}  ${certificate === undefined ? 'unknown' : describeCertificate(certificate)}`,
   );
   const made = signingTime === undefined ? '' : `, says it signed at ${signingTime.toISOString()}`;
   printLine(
@@ -99,55 +109,54 @@ function printSigner(number: number, signer: SignerVerdict): void {
   );
   const anchor = path.at(-1);
   printLine(
-    `          ${trusted && anchor ? `trusted through ${printable(anchor.subject.toString())}` : 'not trusted'}`,
+    `          ${trusted && anchor ? `trusted through ${anchor.subject.toString()}` : 'not trusted'}`,
   );
 }
 
 type SignOptions = StoreOptions & PfxFileOptions & { from?: string; opaque?: true; out?: string };
 
 export async function signCommand(file: string, options: SignOptions): Promise<void> {
-  if (options.pfx !== undefined && options.from !== undefined) {
+  const { pfx, passwordFile, from, opaque, out } = options;
+  if (pfx !== undefined && from !== undefined) {
     throw new MailsealError('USAGE', '--pfx and --from do not go together');
   }
+  if (pfx === undefined) requireStore(options);
   const message = readInput(file);
-  const signer = await signerOf(options);
-  writeOutput(options.out, await sign(message, { signers: [signer], detached: !options.opaque }));
+  const signWith = (signer: Signer) => sign(message, { signers: [signer], detached: !opaque });
+  const signed =
+    pfx === undefined
+      ? await withSigner(options, signWith)
+      : await withPfx(pfx, passwordFile, (found) => signWith(signerIn(found, pfx)));
+  await writeOutput(out, signed);
 }
 
-async function signerOf({ pfx, passwordFile, from, ...store }: SignOptions): Promise<Signer> {
-  if (pfx !== undefined) return signerInPfx(pfx, passwordFile);
+async function withSigner<T>(options: SignOptions, use: (signer: Signer) => Promise<T>): Promise<T> {
+  const { from } = options;
   if (from === undefined) throw new MailsealError('USAGE', 'who signs? give --from ADDRESS, or --pfx FILE');
-  return withStore(store, false, (keys) => keys.signingEntry(from, new Date()));
+  const signer = await withStore(options, false, (store) => store.signingEntry(from, new Date()));
+  try {
+    return await use(signer);
+  } finally {
+    signer.privateKey.wipe();
+  }
 }
 
-async function signerInPfx(path: string, passwordFile: string | undefined): Promise<Signer> {
-  const { entries, certificates } = await openPfx(path, passwordFile);
+/** The key of the newest certificate that is for signing, as a key store chooses. */
+function signerIn({ entries, certificates }: PfxContents, path: string): Signer {
   const now = new Date();
   const usable = entries.flatMap(({ privateKey, certificate }) =>
-    certificate !== undefined && maySign(certificate, now) ? [{ privateKey, certificate }] : [],
+    certificate && isValid(certificate, now) && maySign(certificate) ? [{ privateKey, certificate }] : [],
   );
-  const newest = usable.sort(
-    (a, b) => b.certificate.notBefore.getTime() - a.certificate.notBefore.getTime(),
-  )[0];
+  const [newest] = usable.sort((a, b) => +b.certificate.notBefore - +a.certificate.notBefore);
   if (newest === undefined) {
-    throw new MailsealError(
-      'KEY_UNSUITABLE',
-      `${path} has no key whose certificate is valid now and for signing`,
-    );
+    const message = `${path} has no key whose certificate is valid now and for signing`;
+    throw new MailsealError('KEY_UNSUITABLE', message);
   }
-  return {
-    ...newest,
-    chain: certificates.filter((one) => one.basicConstraints?.ca === true && !one.isSelfIssued),
-  };
+  const chain = certificates.filter((one) => one.basicConstraints?.ca === true && !one.isSelfIssued);
+  return { ...newest, chain };
 }
 
-function maySign({ notBefore, notAfter, keyUsage }: Certificate, now: Date): boolean {
-  return (
-    notBefore <= now &&
-    now <= notAfter &&
-    (keyUsage === undefined || keyUsage.digitalSignature || keyUsage.nonRepudiation)
-  );
-}
+const isValid = ({ notBefore, notAfter }: Certificate, now: Date) => notBefore <= now && now <= notAfter;
 
 type EncryptOptions = StoreOptions & {
   to?: string[];
@@ -157,19 +166,19 @@ type EncryptOptions = StoreOptions & {
 };
 
 export async function encryptCommand(file: string, options: EncryptOptions): Promise<void> {
-  const { to = [], toCert = [], cipher } = options;
+  const { to = [], toCert = [], cipher, out } = options;
   if (to.length + toCert.length === 0) {
     throw new MailsealError('USAGE', 'to whom? give --to ADDRESS, or --to-cert FILE');
   }
-  const message = readInput(file);
   const recipients = toCert.flatMap(readCertificates);
   if (to.length > 0) {
     await withStore(options, false, async (store) => {
-      for (const address of to)
+      for (const address of to) {
         recipients.push(newestRsa(await store.encryptionCertificates(address, new Date())));
+      }
     });
   }
-  writeOutput(options.out, await encrypt(message, { recipients, cipher }));
+  await writeOutput(out, await encrypt(readInput(file), { recipients, cipher }));
 }
 
 /** The newest that can be encrypted to: those with EC keys can't yet, and encrypting says so of the newest. */

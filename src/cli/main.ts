@@ -2,7 +2,10 @@
 /** The `mailseal` command: its grammar. What each command does is in the files beside this one. */
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
-import { importCommand, lookupCommand, usersCommand } from './history.js';
+import { MailsealError } from '../errors.js';
+import { ioError } from './files.js';
+import { lookupCommand, usersCommand } from './history.js';
+import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { decryptCommand, encryptCommand, signCommand, verifyCommand } from './mail.js';
 import { printError } from './terminal.js';
@@ -15,7 +18,7 @@ const store = () => new Option('--store <url>', 'key store, as in sqlite:keys.db
 const sealKey = () =>
   new Option(
     '--seal-key <file>',
-    'file with the 32-octet key that private keys are sealed under (raw, hex or base64)',
+    'file with the 32-octet key that private keys are sealed under; to make one: openssl rand -hex 32',
   ).env('MAILSEAL_SEAL_KEY');
 const pfx = () => new Option('--pfx <file>', 'PFX file with the key, in place of a key store');
 const passwordFile = (what: string) =>
@@ -136,25 +139,23 @@ command(
   )
   .action(inspectCommand);
 
-/** A reader that has enough, such as `head`, closes its end. */
+/** A reader that has enough, such as `head`, closes its end: no error to tell, but not all of the answer was given. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.exit(error.code === 'EPIPE' ? 1 : printError(ioError('cannot write to standard output', error)));
 });
 
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    // Help and version are answers; all else is a command line that makes no sense, said in one line.
-    if (error.exitCode !== 0) process.stderr.write(`mailseal: USAGE: ${usageMessage(error)}\n`);
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else {
-    process.exitCode = printError(error);
-  }
+  // Help and version are answers; all else that commander throws is a command line that makes no sense.
+  if (!(error instanceof CommanderError)) process.exitCode = printError(error);
+  else if (error.exitCode !== 0) process.exitCode = printError(usageError(error));
 }
 
-function usageMessage(error: CommanderError): string {
-  if (error.code === 'commander.help') return 'which command? mailseal --help lists them';
-  return error.message.replace(/^error: /, '').replace(/\s+/g, ' ');
+function usageError({ code, message }: CommanderError): MailsealError {
+  if (code === 'commander.help') return new MailsealError('USAGE', 'which command? mailseal --help lists them');
+  const text = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  // An option such as --trust takes all that follows it, and FILE too.
+  const hint = code === 'commander.missingArgument' ? '; it goes before options that take several values' : '';
+  return new MailsealError('USAGE', `${text}${hint}`);
 }

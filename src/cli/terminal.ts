@@ -9,50 +9,57 @@
 import { SingleBar } from 'cli-progress';
 import { MailsealError } from '../errors.js';
 
-/** Escapes what could control a terminal or reorder text. */
+/** Control and format characters, line separators, lone surrogates; not the joiners that Persian or emoji need. */
+const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** Escapes what could control a terminal, reorder text or hide in it, as JSON does. */
 export function printable(text: string): string {
-  return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return text.replace(UNPRINTABLE, (character) => character.split('').map(escapeUnit).join(''));
 }
 
-export function printLine(text = ''): void {
-  process.stdout.write(`${text}\n`);
+export function printLine(text: string): void {
+  process.stdout.write(`${printable(text)}\n`);
 }
 
+/** JSON.stringify leaves some of what {@link printable} escapes; it can stand in strings only. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  const lines = JSON.stringify(value, null, 2).split('\n');
+  process.stdout.write(`${lines.map(printable).join('\n')}\n`);
 }
 
 export function note(text: string): void {
   process.stderr.write(`mailseal: ${printable(text)}\n`);
 }
 
-/** One line for an error of ours; for any other, a bug of ours, its stack. Returns the exit status. */
-export function printError(error: unknown, subject?: string): number {
-  const about = subject === undefined ? '' : `${subject}: `;
+/** One line for an error; of one that is not ours, so a bug, with its stack. Returns the exit status. */
+export function printError(error: unknown): number {
   if (error instanceof MailsealError) {
-    const place = error.offset === undefined ? '' : ` (at octet ${error.offset})`;
-    note(`${error.code}: ${about}${error.message}${place}`);
+    noteError(error);
     return error.code === 'USAGE' ? 2 : 1;
   }
-  process.stderr.write(
-    `mailseal: unexpected: ${about}${error instanceof Error ? error.stack : String(error)}\n`,
-  );
+  const stack = (error instanceof Error && error.stack) || String(error);
+  note(`unexpected: ${stack.replace(/\s*\n\s*/g, ' ')}`);
   return 1;
 }
 
+export function noteError(
+  { code, message, offset }: { code: string; message: string; offset?: number },
+  about?: string,
+): void {
+  const place = offset === undefined ? '' : ` (at octet ${offset})`;
+  note(`${code}: ${about === undefined ? '' : `${about}: `}${message}${place}`);
+}
+
 /** Rows in columns, each as wide as its widest cell. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function printTable(rows: readonly (readonly string[])[]): void {
   const cells = rows.map((row) => row.map(printable));
   const columns = Math.max(0, ...cells.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, i) =>
     Math.max(...cells.map((row) => row[i]?.length ?? 0)),
   );
   const line = (row: string[]) => row.map((cell, i) => cell.padEnd(widths[i] as number)).join('  ');
-  return `${cells.map((row) => line(row).trimEnd()).join('\n')}\n`;
+  for (const row of cells) printLine(line(row).trimEnd());
 }
 
 export interface Progress {
@@ -90,5 +97,10 @@ export async function askPassword(question: string): Promise<string> {
     );
   }
   const { default: password } = await import('@inquirer/password');
-  return password({ message: `${question}:` }, { output: process.stderr });
+  try {
+    return await password({ message: `${printable(question)}:` }, { output: process.stderr });
+  } catch (cause) {
+    if ((cause as Error).name !== 'ExitPromptError') throw cause; // Ctrl-C, or the terminal is gone
+    throw new MailsealError('USAGE', `${question}: none was given`, { cause });
+  }
 }

@@ -195,7 +195,8 @@ function unsupportedKeyAgreement({ oid, node }: AlgorithmIdentifier): MailsealEr
 /** More recipients than these are only counted in an error's message. */
 const MAX_NAMED_RECIPIENTS = 50;
 
-function unknownRecipient({ recipientInfos, node }: EnvelopedData): MailsealError {
+/** The error that lists whom a message is for. */
+export function unknownRecipient({ recipientInfos, node }: EnvelopedData): MailsealError {
   const all = recipientInfos.flatMap(describeRecipientInfo);
   const named = all.slice(0, MAX_NAMED_RECIPIENTS).join('; ');
   const more = all.length > MAX_NAMED_RECIPIENTS ? `; and ${all.length - MAX_NAMED_RECIPIENTS} more` : '';

@@ -145,7 +145,7 @@ function isForMail({ extendedKeyUsage }: Certificate): boolean {
 }
 
 /** RFC 8550 4.4.2 */
-function maySign(certificate: Certificate): boolean {
+export function maySign(certificate: Certificate): boolean {
   const { keyUsage, publicKey } = certificate;
   if (!isForMail(certificate)) return false;
   if (!['rsa', 'rsa-pss', 'ec', 'ed25519', 'ed448'].includes(publicKey.algorithm)) return false;
