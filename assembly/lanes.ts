@@ -12,6 +12,8 @@
  *   lane 2       | IV 1      | MAC key   |
  *   lane 3       | IV 2      |
  *
+ * When no more than two chains are left, they move to lanes 0 and 2, where the kernels take less time for two.
+ *
  * A lane record, of 32 octets:
  *
  *   0 derivation (0: idle) | 4 steps left | 8 output | 12 octets of output left | 16 block number, from 1
@@ -23,8 +25,8 @@ import { HMAC_SIZE } from './hmac';
 import { OK } from './memory';
 import { beginPbkdf2, pbkdf2BufferLen } from './pbkdf2';
 import { advancePkcs12, beginPkcs12, fillPkcs12, pkcs12BufferLen } from './pkcs12kdf';
-import { iterate4 as iterateSha1 } from './sha1x4';
-import { iterate4 as iterateSha256 } from './sha256x4';
+import { iterate2 as iterate2Sha1, iterate4 as iterate4Sha1 } from './sha1x4';
+import { iterate2 as iterate2Sha256, iterate4 as iterate4Sha256 } from './sha256x4';
 import { DIGEST, ITERATION_SIZE, ROW, TOTAL } from './x4';
 
 // The work area: that of hmac.ts, then:
@@ -108,6 +110,7 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
     if (beginsPbkdf2) beginPbkdf2(hash, workPtr, beginsPbkdf2);
 
     // Run all lanes for as long as the shortest lasts.
+    const pair = pairUp(lanes, area);
     let steps: u32 = 0xffffffff;
     let active: u32 = 0;
     let pbkdf2: u32 = 0;
@@ -127,7 +130,7 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
     }
     if (frozen) {
       memory.copy(workPtr + FROZEN, area + DIGEST, 8 * ROW);
-      iterate(hash, area, 1);
+      iterate(hash, area, 1, pair);
       for (let lane: u32 = 0; lane < 4; ++lane) {
         if (!(frozen & (1 << lane))) continue;
         for (let at = lane * 4; at < 8 * ROW; at += ROW) store<u32>(area + DIGEST + at, load<u32>(workPtr + FROZEN + at));
@@ -135,7 +138,7 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
     } else {
       for (let left = steps; left; ) {
         const stretch = min(left, STRETCH);
-        iterate(hash, area, stretch);
+        iterate(hash, area, stretch, pair);
         left -= stretch;
       }
     }
@@ -158,7 +161,34 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
   }
 }
 
-function iterate(hash: u32, areaPtr: u32, steps: u32): void {
-  if (hash == SHA1) iterateSha1(areaPtr, steps);
-  else iterateSha256(areaPtr, steps);
+/** Moves two chains or fewer to lanes 0 and 2. Returns whether they are so few. */
+function pairUp(lanesPtr: u32, areaPtr: u32): bool {
+  let active: u32 = 0;
+  for (let lane: u32 = 0; lane < 4; ++lane) active |= <u32>(load<u32>(lanesPtr + lane * LANE_SIZE) != 0) << lane;
+  if (popcnt<u32>(active) > 2) return false;
+  for (let lane: u32 = 1; lane < 4; lane += 2) {
+    if (!(active & (1 << lane))) continue;
+    const free: u32 = active & 1 ? 2 : 0;
+    active |= 1 << free;
+    const from = lanesPtr + lane * LANE_SIZE;
+    const to = lanesPtr + free * LANE_SIZE;
+    const buffer = load<u32>(to, 20);
+    memory.copy(to, from, LANE_SIZE);
+    store<u32>(from, 0);
+    store<u32>(from, buffer, 20);
+    for (let row = areaPtr; row < areaPtr + ITERATION_SIZE; row += ROW) {
+      store<u32>(row + free * 4, load<u32>(row + lane * 4));
+    }
+  }
+  return true;
+}
+
+function iterate(hash: u32, areaPtr: u32, steps: u32, pair: bool): void {
+  if (hash == SHA1) {
+    if (pair) iterate2Sha1(areaPtr, steps);
+    else iterate4Sha1(areaPtr, steps);
+  } else {
+    if (pair) iterate2Sha256(areaPtr, steps);
+    else iterate4Sha256(areaPtr, steps);
+  }
 }

@@ -5,7 +5,7 @@
  * A block is about 3,100 vector operations, two in five of them shifts, which only two of the three vector ports
  * take: that bounds it. The iteration loop leaves out all that a constant makes needless.
  */
-import { add, DIGEST, EVEN, LENGTH, loadBlocks, ODD, READY, ROW, splat, TOTAL, xor } from './x4';
+import { add, DIGEST, EVEN, LENGTH, loadBlocks, ODD, READY, ROW, splat, TOTAL, twin, xor } from './x4';
 
 const K: u32 = <u32>memory.data<u32>([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -30,10 +30,16 @@ function choose(e: v128, f: v128, g: v128): v128 {
   return xor(g, v128.and(e, xor(f, g)));
 }
 
-// A rotation is two shifts; XORing the six shifted values needs one operation less than joining them pair by pair.
+// A rotation of four words is two shifts; XORing the six shifted values needs one operation less than joining them
+// pair by pair. x4.ts says what T is.
+
 // @ts-ignore: decorator
 @inline
-function bigSigma0(x: v128): v128 {
+function bigSigma0<T>(x: v128): v128 {
+  if (sizeof<T>() == 8) {
+    const xx = twin(x);
+    return xor(xor(i64x2.shr_u(xx, 2), i64x2.shr_u(xx, 13)), i64x2.shr_u(xx, 22));
+  }
   return xor(
     xor(xor(i32x4.shr_u(x, 2), i32x4.shl(x, 30)), xor(i32x4.shr_u(x, 13), i32x4.shl(x, 19))),
     xor(i32x4.shr_u(x, 22), i32x4.shl(x, 10)),
@@ -42,7 +48,11 @@ function bigSigma0(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function bigSigma1(x: v128): v128 {
+function bigSigma1<T>(x: v128): v128 {
+  if (sizeof<T>() == 8) {
+    const xx = twin(x);
+    return xor(xor(i64x2.shr_u(xx, 6), i64x2.shr_u(xx, 11)), i64x2.shr_u(xx, 25));
+  }
   return xor(
     xor(xor(i32x4.shr_u(x, 6), i32x4.shl(x, 26)), xor(i32x4.shr_u(x, 11), i32x4.shl(x, 21))),
     xor(i32x4.shr_u(x, 25), i32x4.shl(x, 7)),
@@ -51,7 +61,11 @@ function bigSigma1(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function sigma0(x: v128): v128 {
+function sigma0<T>(x: v128): v128 {
+  if (sizeof<T>() == 8) {
+    const xx = twin(x);
+    return xor(xor(i64x2.shr_u(xx, 7), i64x2.shr_u(xx, 18)), i32x4.shr_u(x, 3));
+  }
   return xor(
     xor(xor(i32x4.shr_u(x, 7), i32x4.shl(x, 25)), xor(i32x4.shr_u(x, 18), i32x4.shl(x, 14))),
     i32x4.shr_u(x, 3),
@@ -60,7 +74,11 @@ function sigma0(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function sigma1(x: v128): v128 {
+function sigma1<T>(x: v128): v128 {
+  if (sizeof<T>() == 8) {
+    const xx = twin(x);
+    return xor(xor(i64x2.shr_u(xx, 17), i64x2.shr_u(xx, 19)), i32x4.shr_u(x, 10));
+  }
   return xor(
     xor(xor(i32x4.shr_u(x, 17), i32x4.shl(x, 15)), xor(i32x4.shr_u(x, 19), i32x4.shl(x, 13))),
     i32x4.shr_u(x, 10),
@@ -71,8 +89,8 @@ function sigma1(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function extend(wPtr: u32): void {
-  const fixed = add(add(v128.load(wPtr), v128.load(wPtr, 9 * ROW)), sigma0(v128.load(wPtr, ROW)));
-  v128.store(wPtr, add(fixed, sigma1(v128.load(wPtr, 14 * ROW))), 16 * ROW);
+  const fixed = add(add(v128.load(wPtr), v128.load(wPtr, 9 * ROW)), sigma0<u32>(v128.load(wPtr, ROW)));
+  v128.store(wPtr, add(fixed, sigma1<u32>(v128.load(wPtr, 14 * ROW))), 16 * ROW);
 }
 
 /**
@@ -101,22 +119,22 @@ export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void
     if (w < end - 16 * ROW) {
       for (let row: u32 = 0; row < 8 * ROW; row += ROW) extend(w + row);
     }
-    h = add(add(h, add(v128.load(w), splat(k, 0))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    g = add(add(g, add(v128.load(w, 16), splat(k, 4))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    f = add(add(f, add(v128.load(w, 32), splat(k, 8))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    e = add(add(e, add(v128.load(w, 48), splat(k, 12))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    d = add(add(d, add(v128.load(w, 64), splat(k, 16))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    c = add(add(c, add(v128.load(w, 80), splat(k, 20))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    b = add(add(b, add(v128.load(w, 96), splat(k, 24))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    a = add(add(a, add(v128.load(w, 112), splat(k, 28))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
+    h = add(add(h, add(v128.load(w), splat(k, 0))), add(choose(e, f, g), bigSigma1<u32>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<u32>(a)));
+    g = add(add(g, add(v128.load(w, 16), splat(k, 4))), add(choose(d, e, f), bigSigma1<u32>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<u32>(h)));
+    f = add(add(f, add(v128.load(w, 32), splat(k, 8))), add(choose(c, d, e), bigSigma1<u32>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<u32>(g)));
+    e = add(add(e, add(v128.load(w, 48), splat(k, 12))), add(choose(b, c, d), bigSigma1<u32>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<u32>(f)));
+    d = add(add(d, add(v128.load(w, 64), splat(k, 16))), add(choose(a, b, c), bigSigma1<u32>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<u32>(e)));
+    c = add(add(c, add(v128.load(w, 80), splat(k, 20))), add(choose(h, a, b), bigSigma1<u32>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<u32>(d)));
+    b = add(add(b, add(v128.load(w, 96), splat(k, 24))), add(choose(g, h, a), bigSigma1<u32>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<u32>(c)));
+    a = add(add(a, add(v128.load(w, 112), splat(k, 28))), add(choose(f, g, h), bigSigma1<u32>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<u32>(b)));
   }
   v128.store(statePtr, add(a, v128.load(statePtr)));
   v128.store(statePtr, add(b, v128.load(statePtr, 16)), 16);
@@ -129,16 +147,16 @@ export function compress4(statePtr: u32, blocksPtr: u32, schedulePtr: u32): void
 }
 
 /** What a start state alone decides: round 0 but for the message, which its new a and e both wait for. */
-function prepare(startPtr: u32): void {
+function prepare<T>(startPtr: u32): void {
   const a = v128.load(startPtr);
   const b = v128.load(startPtr, 16);
   const c = v128.load(startPtr, 32);
   const e = v128.load(startPtr, 64);
   const f = v128.load(startPtr, 80);
   const g = v128.load(startPtr, 96);
-  const t1 = add(add(v128.load(startPtr, 112), splat(K, 0)), add(choose(e, f, g), bigSigma1(e)));
+  const t1 = add(add(v128.load(startPtr, 112), splat(K, 0)), add(choose(e, f, g), bigSigma1<T>(e)));
   const majority = xor(b, v128.and(xor(a, b), xor(b, c)));
-  v128.store(startPtr, add(t1, add(majority, bigSigma0(a))), READY);
+  v128.store(startPtr, add(t1, add(majority, bigSigma0<T>(a))), READY);
   v128.store(startPtr, add(t1, v128.load(startPtr, 48)), READY + 16);
 }
 
@@ -148,16 +166,18 @@ function prepare(startPtr: u32): void {
  * w9…w14 = 0, w15 = length: what is constant in the first 31 words of the schedule is left out.
  * @param areaPtr ITERATION_SIZE octets, layout in x4.ts
  */
-export function iterate4(areaPtr: u32, steps: u32): void {
+// @ts-ignore: decorator
+@inline
+function iterate<T>(areaPtr: u32, steps: u32): void {
   const pad = splat(K, PAD);
   const sigma0Pad = splat(K, SIGMA0_PAD);
   const length = v128.load(areaPtr, LENGTH);
   const k15Length = add(splat(K, 60), length);
-  const sigma0Length = sigma0(length);
-  const sigma1Length = sigma1(length);
+  const sigma0Length = sigma0<T>(length);
+  const sigma1Length = sigma1<T>(length);
   const odd = areaPtr + ODD;
-  prepare(areaPtr + EVEN);
-  prepare(odd);
+  prepare<T>(areaPtr + EVEN);
+  prepare<T>(odd);
   let start = areaPtr + EVEN;
   let w0 = v128.load(areaPtr, DIGEST + 0);
   let w1 = v128.load(areaPtr, DIGEST + 16);
@@ -179,180 +199,180 @@ export function iterate4(areaPtr: u32, steps: u32): void {
     let w8: v128, w9: v128, w10: v128, w11: v128, w12: v128, w13: v128, w14: v128, w15: v128;
     let ab = xor(a, b);
     let bc: v128;
-    g = add(add(g, add(w1, splat(K, 4))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    f = add(add(f, add(w2, splat(K, 8))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    e = add(add(e, add(w3, splat(K, 12))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    d = add(add(d, add(w4, splat(K, 16))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    c = add(add(c, add(w5, splat(K, 20))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    b = add(add(b, add(w6, splat(K, 24))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    a = add(add(a, add(w7, splat(K, 28))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    h = add(add(h, splat(K, K8_PAD)), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    g = add(add(g, splat(K, 36)), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    f = add(add(f, splat(K, 40)), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    e = add(add(e, splat(K, 44)), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    d = add(add(d, splat(K, 48)), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    c = add(add(c, splat(K, 52)), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    b = add(add(b, splat(K, 56)), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    a = add(add(a, k15Length), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    w0 = add(w0, sigma0(w1));
-    h = add(add(h, add(w0, splat(K, 64))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    w1 = add(add(w1, sigma0(w2)), sigma1Length);
-    g = add(add(g, add(w1, splat(K, 68))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    w2 = add(add(w2, sigma0(w3)), sigma1(w0));
-    f = add(add(f, add(w2, splat(K, 72))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    w3 = add(add(w3, sigma0(w4)), sigma1(w1));
-    e = add(add(e, add(w3, splat(K, 76))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    w4 = add(add(w4, sigma0(w5)), sigma1(w2));
-    d = add(add(d, add(w4, splat(K, 80))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    w5 = add(add(w5, sigma0(w6)), sigma1(w3));
-    c = add(add(c, add(w5, splat(K, 84))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    w6 = add(add(add(w6, sigma0(w7)), length), sigma1(w4));
-    b = add(add(b, add(w6, splat(K, 88))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    w7 = add(add(add(w7, sigma0Pad), w0), sigma1(w5));
-    a = add(add(a, add(w7, splat(K, 92))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    w8 = add(add(pad, w1), sigma1(w6));
-    h = add(add(h, add(w8, splat(K, 96))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    w9 = add(w2, sigma1(w7));
-    g = add(add(g, add(w9, splat(K, 100))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    w10 = add(w3, sigma1(w8));
-    f = add(add(f, add(w10, splat(K, 104))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    w11 = add(w4, sigma1(w9));
-    e = add(add(e, add(w11, splat(K, 108))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    w12 = add(w5, sigma1(w10));
-    d = add(add(d, add(w12, splat(K, 112))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    w13 = add(w6, sigma1(w11));
-    c = add(add(c, add(w13, splat(K, 116))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    w14 = add(add(sigma0Length, w7), sigma1(w12));
-    b = add(add(b, add(w14, splat(K, 120))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    w15 = add(add(add(length, sigma0(w0)), w8), sigma1(w13));
-    a = add(add(a, add(w15, splat(K, 124))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    w0 = add(add(add(w0, sigma0(w1)), w9), sigma1(w14));
-    h = add(add(h, add(w0, splat(K, 128))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    w1 = add(add(add(w1, sigma0(w2)), w10), sigma1(w15));
-    g = add(add(g, add(w1, splat(K, 132))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    w2 = add(add(add(w2, sigma0(w3)), w11), sigma1(w0));
-    f = add(add(f, add(w2, splat(K, 136))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    w3 = add(add(add(w3, sigma0(w4)), w12), sigma1(w1));
-    e = add(add(e, add(w3, splat(K, 140))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    w4 = add(add(add(w4, sigma0(w5)), w13), sigma1(w2));
-    d = add(add(d, add(w4, splat(K, 144))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    w5 = add(add(add(w5, sigma0(w6)), w14), sigma1(w3));
-    c = add(add(c, add(w5, splat(K, 148))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    w6 = add(add(add(w6, sigma0(w7)), w15), sigma1(w4));
-    b = add(add(b, add(w6, splat(K, 152))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    w7 = add(add(add(w7, sigma0(w8)), w0), sigma1(w5));
-    a = add(add(a, add(w7, splat(K, 156))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    w8 = add(add(add(w8, sigma0(w9)), w1), sigma1(w6));
-    h = add(add(h, add(w8, splat(K, 160))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    w9 = add(add(add(w9, sigma0(w10)), w2), sigma1(w7));
-    g = add(add(g, add(w9, splat(K, 164))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    w10 = add(add(add(w10, sigma0(w11)), w3), sigma1(w8));
-    f = add(add(f, add(w10, splat(K, 168))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    w11 = add(add(add(w11, sigma0(w12)), w4), sigma1(w9));
-    e = add(add(e, add(w11, splat(K, 172))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    w12 = add(add(add(w12, sigma0(w13)), w5), sigma1(w10));
-    d = add(add(d, add(w12, splat(K, 176))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    w13 = add(add(add(w13, sigma0(w14)), w6), sigma1(w11));
-    c = add(add(c, add(w13, splat(K, 180))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    w14 = add(add(add(w14, sigma0(w15)), w7), sigma1(w12));
-    b = add(add(b, add(w14, splat(K, 184))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    w15 = add(add(add(w15, sigma0(w0)), w8), sigma1(w13));
-    a = add(add(a, add(w15, splat(K, 188))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    w0 = add(add(add(w0, sigma0(w1)), w9), sigma1(w14));
-    h = add(add(h, add(w0, splat(K, 192))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    w1 = add(add(add(w1, sigma0(w2)), w10), sigma1(w15));
-    g = add(add(g, add(w1, splat(K, 196))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    w2 = add(add(add(w2, sigma0(w3)), w11), sigma1(w0));
-    f = add(add(f, add(w2, splat(K, 200))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    w3 = add(add(add(w3, sigma0(w4)), w12), sigma1(w1));
-    e = add(add(e, add(w3, splat(K, 204))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    w4 = add(add(add(w4, sigma0(w5)), w13), sigma1(w2));
-    d = add(add(d, add(w4, splat(K, 208))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    w5 = add(add(add(w5, sigma0(w6)), w14), sigma1(w3));
-    c = add(add(c, add(w5, splat(K, 212))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    w6 = add(add(add(w6, sigma0(w7)), w15), sigma1(w4));
-    b = add(add(b, add(w6, splat(K, 216))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    w7 = add(add(add(w7, sigma0(w8)), w0), sigma1(w5));
-    a = add(add(a, add(w7, splat(K, 220))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
-    w8 = add(add(add(w8, sigma0(w9)), w1), sigma1(w6));
-    h = add(add(h, add(w8, splat(K, 224))), add(choose(e, f, g), bigSigma1(e))); d = add(d, h);
-    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0(a)));
-    w9 = add(add(add(w9, sigma0(w10)), w2), sigma1(w7));
-    g = add(add(g, add(w9, splat(K, 228))), add(choose(d, e, f), bigSigma1(d))); c = add(c, g);
-    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0(h)));
-    w10 = add(add(add(w10, sigma0(w11)), w3), sigma1(w8));
-    f = add(add(f, add(w10, splat(K, 232))), add(choose(c, d, e), bigSigma1(c))); b = add(b, f);
-    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0(g)));
-    w11 = add(add(add(w11, sigma0(w12)), w4), sigma1(w9));
-    e = add(add(e, add(w11, splat(K, 236))), add(choose(b, c, d), bigSigma1(b))); a = add(a, e);
-    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0(f)));
-    w12 = add(add(add(w12, sigma0(w13)), w5), sigma1(w10));
-    d = add(add(d, add(w12, splat(K, 240))), add(choose(a, b, c), bigSigma1(a))); h = add(h, d);
-    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0(e)));
-    w13 = add(add(add(w13, sigma0(w14)), w6), sigma1(w11));
-    c = add(add(c, add(w13, splat(K, 244))), add(choose(h, a, b), bigSigma1(h))); g = add(g, c);
-    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0(d)));
-    w14 = add(add(add(w14, sigma0(w15)), w7), sigma1(w12));
-    b = add(add(b, add(w14, splat(K, 248))), add(choose(g, h, a), bigSigma1(g))); f = add(f, b);
-    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0(c)));
-    w15 = add(add(add(w15, sigma0(w0)), w8), sigma1(w13));
-    a = add(add(a, add(w15, splat(K, 252))), add(choose(f, g, h), bigSigma1(f))); e = add(e, a);
-    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0(b)));
+    g = add(add(g, add(w1, splat(K, 4))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    f = add(add(f, add(w2, splat(K, 8))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    e = add(add(e, add(w3, splat(K, 12))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    d = add(add(d, add(w4, splat(K, 16))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    c = add(add(c, add(w5, splat(K, 20))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    b = add(add(b, add(w6, splat(K, 24))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    a = add(add(a, add(w7, splat(K, 28))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    h = add(add(h, splat(K, K8_PAD)), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    g = add(add(g, splat(K, 36)), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    f = add(add(f, splat(K, 40)), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    e = add(add(e, splat(K, 44)), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    d = add(add(d, splat(K, 48)), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    c = add(add(c, splat(K, 52)), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    b = add(add(b, splat(K, 56)), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    a = add(add(a, k15Length), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    w0 = add(w0, sigma0<T>(w1));
+    h = add(add(h, add(w0, splat(K, 64))), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    w1 = add(add(w1, sigma0<T>(w2)), sigma1Length);
+    g = add(add(g, add(w1, splat(K, 68))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    w2 = add(add(w2, sigma0<T>(w3)), sigma1<T>(w0));
+    f = add(add(f, add(w2, splat(K, 72))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    w3 = add(add(w3, sigma0<T>(w4)), sigma1<T>(w1));
+    e = add(add(e, add(w3, splat(K, 76))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    w4 = add(add(w4, sigma0<T>(w5)), sigma1<T>(w2));
+    d = add(add(d, add(w4, splat(K, 80))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    w5 = add(add(w5, sigma0<T>(w6)), sigma1<T>(w3));
+    c = add(add(c, add(w5, splat(K, 84))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    w6 = add(add(add(w6, sigma0<T>(w7)), length), sigma1<T>(w4));
+    b = add(add(b, add(w6, splat(K, 88))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    w7 = add(add(add(w7, sigma0Pad), w0), sigma1<T>(w5));
+    a = add(add(a, add(w7, splat(K, 92))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    w8 = add(add(pad, w1), sigma1<T>(w6));
+    h = add(add(h, add(w8, splat(K, 96))), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    w9 = add(w2, sigma1<T>(w7));
+    g = add(add(g, add(w9, splat(K, 100))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    w10 = add(w3, sigma1<T>(w8));
+    f = add(add(f, add(w10, splat(K, 104))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    w11 = add(w4, sigma1<T>(w9));
+    e = add(add(e, add(w11, splat(K, 108))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    w12 = add(w5, sigma1<T>(w10));
+    d = add(add(d, add(w12, splat(K, 112))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    w13 = add(w6, sigma1<T>(w11));
+    c = add(add(c, add(w13, splat(K, 116))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    w14 = add(add(sigma0Length, w7), sigma1<T>(w12));
+    b = add(add(b, add(w14, splat(K, 120))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    w15 = add(add(add(length, sigma0<T>(w0)), w8), sigma1<T>(w13));
+    a = add(add(a, add(w15, splat(K, 124))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    w0 = add(add(add(w0, sigma0<T>(w1)), w9), sigma1<T>(w14));
+    h = add(add(h, add(w0, splat(K, 128))), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    w1 = add(add(add(w1, sigma0<T>(w2)), w10), sigma1<T>(w15));
+    g = add(add(g, add(w1, splat(K, 132))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    w2 = add(add(add(w2, sigma0<T>(w3)), w11), sigma1<T>(w0));
+    f = add(add(f, add(w2, splat(K, 136))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    w3 = add(add(add(w3, sigma0<T>(w4)), w12), sigma1<T>(w1));
+    e = add(add(e, add(w3, splat(K, 140))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    w4 = add(add(add(w4, sigma0<T>(w5)), w13), sigma1<T>(w2));
+    d = add(add(d, add(w4, splat(K, 144))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    w5 = add(add(add(w5, sigma0<T>(w6)), w14), sigma1<T>(w3));
+    c = add(add(c, add(w5, splat(K, 148))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    w6 = add(add(add(w6, sigma0<T>(w7)), w15), sigma1<T>(w4));
+    b = add(add(b, add(w6, splat(K, 152))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    w7 = add(add(add(w7, sigma0<T>(w8)), w0), sigma1<T>(w5));
+    a = add(add(a, add(w7, splat(K, 156))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    w8 = add(add(add(w8, sigma0<T>(w9)), w1), sigma1<T>(w6));
+    h = add(add(h, add(w8, splat(K, 160))), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    w9 = add(add(add(w9, sigma0<T>(w10)), w2), sigma1<T>(w7));
+    g = add(add(g, add(w9, splat(K, 164))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    w10 = add(add(add(w10, sigma0<T>(w11)), w3), sigma1<T>(w8));
+    f = add(add(f, add(w10, splat(K, 168))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    w11 = add(add(add(w11, sigma0<T>(w12)), w4), sigma1<T>(w9));
+    e = add(add(e, add(w11, splat(K, 172))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    w12 = add(add(add(w12, sigma0<T>(w13)), w5), sigma1<T>(w10));
+    d = add(add(d, add(w12, splat(K, 176))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    w13 = add(add(add(w13, sigma0<T>(w14)), w6), sigma1<T>(w11));
+    c = add(add(c, add(w13, splat(K, 180))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    w14 = add(add(add(w14, sigma0<T>(w15)), w7), sigma1<T>(w12));
+    b = add(add(b, add(w14, splat(K, 184))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    w15 = add(add(add(w15, sigma0<T>(w0)), w8), sigma1<T>(w13));
+    a = add(add(a, add(w15, splat(K, 188))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    w0 = add(add(add(w0, sigma0<T>(w1)), w9), sigma1<T>(w14));
+    h = add(add(h, add(w0, splat(K, 192))), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    w1 = add(add(add(w1, sigma0<T>(w2)), w10), sigma1<T>(w15));
+    g = add(add(g, add(w1, splat(K, 196))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    w2 = add(add(add(w2, sigma0<T>(w3)), w11), sigma1<T>(w0));
+    f = add(add(f, add(w2, splat(K, 200))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    w3 = add(add(add(w3, sigma0<T>(w4)), w12), sigma1<T>(w1));
+    e = add(add(e, add(w3, splat(K, 204))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    w4 = add(add(add(w4, sigma0<T>(w5)), w13), sigma1<T>(w2));
+    d = add(add(d, add(w4, splat(K, 208))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    w5 = add(add(add(w5, sigma0<T>(w6)), w14), sigma1<T>(w3));
+    c = add(add(c, add(w5, splat(K, 212))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    w6 = add(add(add(w6, sigma0<T>(w7)), w15), sigma1<T>(w4));
+    b = add(add(b, add(w6, splat(K, 216))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    w7 = add(add(add(w7, sigma0<T>(w8)), w0), sigma1<T>(w5));
+    a = add(add(a, add(w7, splat(K, 220))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
+    w8 = add(add(add(w8, sigma0<T>(w9)), w1), sigma1<T>(w6));
+    h = add(add(h, add(w8, splat(K, 224))), add(choose(e, f, g), bigSigma1<T>(e))); d = add(d, h);
+    ab = xor(a, b); h = add(h, add(xor(b, v128.and(ab, bc)), bigSigma0<T>(a)));
+    w9 = add(add(add(w9, sigma0<T>(w10)), w2), sigma1<T>(w7));
+    g = add(add(g, add(w9, splat(K, 228))), add(choose(d, e, f), bigSigma1<T>(d))); c = add(c, g);
+    bc = xor(h, a); g = add(g, add(xor(a, v128.and(bc, ab)), bigSigma0<T>(h)));
+    w10 = add(add(add(w10, sigma0<T>(w11)), w3), sigma1<T>(w8));
+    f = add(add(f, add(w10, splat(K, 232))), add(choose(c, d, e), bigSigma1<T>(c))); b = add(b, f);
+    ab = xor(g, h); f = add(f, add(xor(h, v128.and(ab, bc)), bigSigma0<T>(g)));
+    w11 = add(add(add(w11, sigma0<T>(w12)), w4), sigma1<T>(w9));
+    e = add(add(e, add(w11, splat(K, 236))), add(choose(b, c, d), bigSigma1<T>(b))); a = add(a, e);
+    bc = xor(f, g); e = add(e, add(xor(g, v128.and(bc, ab)), bigSigma0<T>(f)));
+    w12 = add(add(add(w12, sigma0<T>(w13)), w5), sigma1<T>(w10));
+    d = add(add(d, add(w12, splat(K, 240))), add(choose(a, b, c), bigSigma1<T>(a))); h = add(h, d);
+    ab = xor(e, f); d = add(d, add(xor(f, v128.and(ab, bc)), bigSigma0<T>(e)));
+    w13 = add(add(add(w13, sigma0<T>(w14)), w6), sigma1<T>(w11));
+    c = add(add(c, add(w13, splat(K, 244))), add(choose(h, a, b), bigSigma1<T>(h))); g = add(g, c);
+    bc = xor(d, e); c = add(c, add(xor(e, v128.and(bc, ab)), bigSigma0<T>(d)));
+    w14 = add(add(add(w14, sigma0<T>(w15)), w7), sigma1<T>(w12));
+    b = add(add(b, add(w14, splat(K, 248))), add(choose(g, h, a), bigSigma1<T>(g))); f = add(f, b);
+    ab = xor(c, d); b = add(b, add(xor(d, v128.and(ab, bc)), bigSigma0<T>(c)));
+    w15 = add(add(add(w15, sigma0<T>(w0)), w8), sigma1<T>(w13));
+    a = add(add(a, add(w15, splat(K, 252))), add(choose(f, g, h), bigSigma1<T>(f))); e = add(e, a);
+    bc = xor(b, c); a = add(a, add(xor(c, v128.and(bc, ab)), bigSigma0<T>(b)));
     w0 = add(a, v128.load(start, 0));
     w1 = add(b, v128.load(start, 16));
     w2 = add(c, v128.load(start, 32));
@@ -383,4 +403,14 @@ export function iterate4(areaPtr: u32, steps: u32): void {
   v128.store(areaPtr, w5, DIGEST + 80);
   v128.store(areaPtr, w6, DIGEST + 96);
   v128.store(areaPtr, w7, DIGEST + 112);
+}
+
+/** Four chains. */
+export function iterate4(areaPtr: u32, steps: u32): void {
+  iterate<u32>(areaPtr, steps);
+}
+
+/** Two chains, in lanes 0 and 2; lanes 1 and 3 are spoilt. */
+export function iterate2(areaPtr: u32, steps: u32): void {
+  iterate<u64>(areaPtr, steps);
 }

@@ -27,9 +27,24 @@ export function xor(x: v128, y: v128): v128 {
   return v128.xor(x, y);
 }
 
+/**
+ * Each word of lanes 0 and 2 twice, in 64 bits: a shift of these is a rotation of the word, in the lower half.
+ *
+ *   | A | B | C | D |  →  | A A | C C |,  shifted right by n:  | … ROTR(A, n) | … ROTR(C, n) |  (lower halves)
+ */
 // @ts-ignore: decorator
 @inline
-export function rotl(x: v128, n: i32): v128 {
+export function twin(x: v128): v128 {
+  return i32x4.shuffle(x, x, 0, 0, 2, 2);
+}
+
+// T says how the lanes are used: u32, four messages; u64, two of them, in lanes 0 and 2, what is in lanes 1 and 3
+// being worthless. With two, rotations cost less: that is what is done when no more than two chains are left.
+
+// @ts-ignore: decorator
+@inline
+export function rotl<T>(x: v128, n: i32): v128 {
+  if (sizeof<T>() == 8) return i64x2.shr_u(twin(x), 32 - n);
   return v128.or(i32x4.shl(x, n), i32x4.shr_u(x, 32 - n));
 }
 
@@ -81,7 +96,7 @@ export function loadBlocks(blocksPtr: u32, rowsPtr: u32): void {
   }
 }
 
-// What iterate4 of either hash works on: rows of 8 words (SHA-1 uses 5), and one row of lengths.
+// What iterate4 and iterate2 of either hash work on: rows of 8 words (SHA-1 uses 5), and one row of lengths.
 /** The digests; also the message of the next iteration. */
 export const DIGEST: u32 = 0;
 /** XOR of the digests of all odd steps: PBKDF2's sum. */
@@ -90,7 +105,7 @@ export const TOTAL: u32 = 8 * ROW;
 export const EVEN: u32 = 16 * ROW;
 /** State in which an odd step starts. */
 export const ODD: u32 = 28 * ROW;
-/** Four rows behind each of the two states, in which iterate4 keeps what the state alone decides. */
+/** Four rows behind each of the two states, in which they keep what the state alone decides. */
 export const READY: u32 = 8 * ROW;
 /** Bits of the message that ends in the digest: the last word of the padded block. */
 export const LENGTH: u32 = 40 * ROW;
