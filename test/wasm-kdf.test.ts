@@ -125,6 +125,28 @@ describe('key derivation', () => {
       },
     );
 
+    // Listed as the lanes take them. At the end of each row the chains that are left have to change lanes.
+    it.each([
+      ['lane 0', [100]],
+      ['lanes 0 and 1', [100, 100, 60, 60]],
+      ['lanes 0 and 3', [100, 55, 55, 50, 50]],
+      ['lane 3', [60, 60, 60, 50, 50]],
+      ['lanes 2 and 3', [40, 40, 39, 39, 38, 38]],
+    ])('the last chains are in %s', (_, iterations) => {
+      for (const [kdf, other] of [
+        ['pkcs12', 'pkcs12'],
+        ['pbkdf2', 'pbkdf2'],
+        ['pkcs12', 'pbkdf2'],
+      ] as const) {
+        const jobs = iterations.map((n, i) =>
+          i % 2 === 0 || other === kdf
+            ? derivation(kdf, hash, (kdf === 'pkcs12' ? 2 : 1) * n, 20 - i)
+            : derivation(other, hash, n, 20 - i),
+        );
+        expect(derives(jobs)).toEqual(jobs.map(() => true));
+      }
+    });
+
     it('carries through the whole block when I is added to (I = FF…FF)', () => {
       const password = new Uint8Array(64).fill(0xff);
       const job: Derivation = { ...derivation('pkcs12', hash, 2, 200), password, salt: password };
