@@ -434,6 +434,11 @@ describe('base64', () => {
     for (const length of lengths) {
       const octets = pattern(length);
       const encoded = encodeBase64Lines(octets);
+      const cut = Math.floor(octets.length / 3);
+      const pieces = [octets.subarray(0, cut), new Uint8Array(0), octets.subarray(cut)];
+      expect(
+        Buffer.from(encodeBase64Lines(pieces, bytes('head'))).equals(Buffer.concat([bytes('head'), encoded])),
+      ).toBe(true);
       expect(text(encoded) === lines(octets), `encode ${length}`).toBe(true);
       expect(Buffer.from(decodeBase64(encoded)).equals(octets), `decode ${length}`).toBe(true);
     }
@@ -818,14 +823,20 @@ describe('building', () => {
     ['compressed-data', 'smime.p7z', 'compressed-data'],
   ] as const)('application/pkcs7-mime: %s', (smimeType, name, seen) => {
     const content = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) & 255);
-    const message = buildPkcs7Mime({ outer: bytes('To: c@d\r\n'), smimeType, content });
+    const message = buildPkcs7Mime({
+      outer: bytes('To: c@d\r\n'),
+      smimeType,
+      content: [content.subarray(0, 99), content.subarray(99)],
+    });
     const entity = parseEntity(message);
     expect(entity.headers.one('to')?.value).toBe('c@d');
     expect(entity.fileName).toBe(name);
     expect(classify(entity)).toEqual({ kind: 'pkcs7-mime', smimeType: seen });
     expect(Buffer.from(decodeBody(entity)).equals(content)).toBe(true);
     expect(
-      text(buildPkcs7Mime({ smimeType, content })).startsWith('Content-Type: application/pkcs7-mime;'),
+      text(buildPkcs7Mime({ smimeType, content: [content] })).startsWith(
+        'Content-Type: application/pkcs7-mime;',
+      ),
     ).toBe(true);
   });
 });

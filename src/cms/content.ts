@@ -8,7 +8,6 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid } from '../asn1/values.js';
 import { derHeader, writeDer } from '../asn1/write.js';
-import { concat } from '../bytes.js';
 
 export interface ContentInfo {
   /** Dotted OID. */
@@ -72,7 +71,7 @@ export function readEncapsulated(node: DerNode): EncapsulatedContentInfo {
   return { contentType, content: content.content };
 }
 
-/** Encoded octets in pieces: a message is joined once, at the end, so that a big content is copied once. */
+/** Encoded octets in pieces: a message is joined once, when all is known that stands before its content. */
 export type Pieces = readonly Uint8Array[];
 
 /** Puts a header in front of pieces that are the content of one value. */
@@ -81,8 +80,7 @@ export function enclose(tag: Tag, pieces: Pieces): Pieces {
   return [derHeader(tag, length), ...pieces];
 }
 
-/** A whole ContentInfo, joined. */
-export function writeContentInfo(contentType: string, content: Pieces): Uint8Array {
+export function writeContentInfo(contentType: string, content: Pieces): Pieces {
   const type = writeDer((w) => w.oid(contentType));
-  return concat(enclose(Tag.SEQUENCE, [type, ...enclose(contextConstructed(0), content)]));
+  return enclose(Tag.SEQUENCE, [type, ...enclose(contextConstructed(0), content)]);
 }

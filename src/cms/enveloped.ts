@@ -36,7 +36,7 @@ import {
   readRecipientInfos,
 } from './recipients.js';
 
-export { type EncryptOptions, encryptData } from './enveloping.js';
+export { type EncryptOptions, encryptData, envelopedPieces } from './enveloping.js';
 
 export class EnvelopedData {
   readonly version: number;

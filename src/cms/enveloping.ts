@@ -7,7 +7,7 @@ import { constants, createCipheriv, publicEncrypt, randomBytes } from 'node:cryp
 import { describeOid, OID } from '../asn1/oids.js';
 import { context, Tag } from '../asn1/tags.js';
 import { writeDer } from '../asn1/write.js';
-import { assertBytes, wipe } from '../bytes.js';
+import { assertBytes, concat, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import {
@@ -18,7 +18,7 @@ import {
   OAEP_HASH,
   writeKeyTransport,
 } from './algorithms.js';
-import { enclose, writeContentInfo } from './content.js';
+import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 
 export interface EncryptOptions {
@@ -36,13 +36,18 @@ export interface EncryptOptions {
   readonly random?: (size: number) => Uint8Array;
 }
 
+/** {@link envelopedPieces} in one. */
+export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8Array {
+  return concat(envelopedPieces(content, options));
+}
+
 /**
  * Encrypts to certificates with RSA keys: a ContentInfo with EnvelopedData, in DER.
  * @throws MailsealError KEY_UNSUITABLE for a certificate that may not be encrypted to; UNSUPPORTED_ALGORITHM for one
  *   with a key of another type
  * @throws RangeError without recipients
  */
-export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8Array {
+export function envelopedPieces(content: Uint8Array, options: EncryptOptions): Pieces {
   assertBytes(content, 'content');
   const { recipients, contentType = OID.data, random = randomBytes } = options;
   if (recipients.length === 0) throw new RangeError('a message needs at least one recipient');

@@ -12,7 +12,8 @@ import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { assertBytes, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
-import { Certificate } from '../x509/certificate.js';
+import type { Certificate } from '../x509/certificate.js';
+import { knownCertificate } from '../x509/known.js';
 import {
   type HashName,
   readSignatureAlgorithm,
@@ -38,6 +39,7 @@ export {
   type SigningDigest,
   type SigningScheme,
   signData,
+  signedPieces,
 } from './signing.js';
 
 /** More signers, or certificates that one signer may mean, are refused: each costs a public-key operation. */
@@ -107,7 +109,7 @@ export class SignedData {
     this.contentType = contentType;
     this.content = content;
     const certificates = reader.optional(contextConstructed(0))?.children ?? [];
-    this.certificates = certificates.filter((child) => child.is(Tag.SEQUENCE)).map(Certificate.parse);
+    this.certificates = certificates.filter((child) => child.is(Tag.SEQUENCE)).map(knownCertificate);
     this.otherCertificates = certificates.filter((child) => !child.is(Tag.SEQUENCE));
     for (const other of this.otherCertificates) {
       if (other.tagClass !== 2) throw other.fail('CMS_MALFORMED', `${other.describe()} is no certificate`);

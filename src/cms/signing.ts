@@ -8,7 +8,7 @@ import { constants, hash, sign } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, toHex } from '../bytes.js';
+import { assertBytes, concat, toHex } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
@@ -58,6 +58,11 @@ interface Plan {
   readonly saltLength: number;
 }
 
+/** {@link signedPieces} in one. */
+export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
+  return concat(signedPieces(content, options));
+}
+
 /**
  * Signs: a ContentInfo with SignedData, in DER.
  * @param content what is signed, exactly these octets
@@ -65,7 +70,7 @@ interface Plan {
  *   short; UNSUPPORTED_ALGORITHM with the OID for a key of another type
  * @throws RangeError without signers, or for a digest that is not there
  */
-export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
+export function signedPieces(content: Uint8Array, options: SignDataOptions): Pieces {
   assertBytes(content, 'content');
   const { signers, detached = false, contentType = OID.data, signingTime = new Date() } = options;
   if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');

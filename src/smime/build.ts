@@ -160,21 +160,20 @@ export interface Pkcs7MimeParts {
   /** Fields of the message; without them the result is a bare entity. */
   outer?: Uint8Array | undefined;
   smimeType: SmimeType;
-  /** The CMS object, BER or DER. */
-  content: Uint8Array;
+  /** The CMS object, BER or DER, in pieces. */
+  content: readonly Uint8Array[];
 }
 
 /** An application/pkcs7-mime message or entity (RFC 8551 section 3.2). */
 export function buildPkcs7Mime({ outer, smimeType, content }: Pkcs7MimeParts): Uint8Array {
-  assertBytes(content, 'content');
   const name = FILE_NAMES[smimeType];
-  return concat([
+  const head = concat([
     ...messageStart(outer),
     ascii(
       `Content-Type: application/pkcs7-mime; smime-type=${smimeType};\r\n name="${name}"\r\n` +
         'Content-Transfer-Encoding: base64\r\n' +
         `Content-Disposition: attachment; filename="${name}"\r\n\r\n`,
     ),
-    encodeBase64Lines(content),
   ]);
+  return encodeBase64Lines(content, head);
 }

@@ -14,10 +14,10 @@ import {
   type DecryptedContent,
   decryptEnvelopedData,
   EnvelopedData,
-  encryptData,
+  envelopedPieces,
 } from '../cms/enveloped.js';
 import type { KeyFinder } from '../cms/recipients.js';
-import { type SignDataOptions, SignedData, signData } from '../cms/signed.js';
+import { type SignDataOptions, SignedData, signData, signedPieces } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
 import { readInput, type SmimeInput } from './input.js';
@@ -40,8 +40,11 @@ export async function sign(message: Uint8Array, options: SignOptions): Promise<U
   const { detached = true, random = randomBytes, ...signOptions } = options;
   const split = splitMessage(message);
   const content = prepareEntity(split.entity);
+  if (!detached) {
+    const pieces = signedPieces(content, signOptions);
+    return buildPkcs7Mime({ outer: split.outer, smimeType: 'signed-data', content: pieces });
+  }
   const cms = signData(content, { ...signOptions, detached });
-  if (!detached) return buildPkcs7Mime({ outer: split.outer, smimeType: 'signed-data', content: cms });
   return buildMultipartSigned({
     outer: split.outer,
     content,
@@ -67,7 +70,7 @@ export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;
 export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
   const { outer, entity } = splitMessage(message);
-  const content = encryptData(prepareEntity(entity), options);
+  const content = envelopedPieces(prepareEntity(entity), options);
   return buildPkcs7Mime({ outer, smimeType: 'enveloped-data', content });
 }
 

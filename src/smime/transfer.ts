@@ -15,11 +15,16 @@ export function canonicalize(bytes: Uint8Array): Uint8Array {
   return lone === 0 ? bytes : wasm.canonicalLines(bytes, lone);
 }
 
-/** Base64 in lines of 76 characters, CRLF behind each, the last one too. */
-export function encodeBase64Lines(bytes: Uint8Array): Uint8Array {
-  assertBytes(bytes, 'bytes');
-  return wasm.encodeBase64Lines(bytes);
+/** Base64 in lines of 76 characters, CRLF behind each, the last one too, behind `head`. */
+export function encodeBase64Lines(
+  bytes: Uint8Array | readonly Uint8Array[],
+  head: Uint8Array = NOTHING,
+): Uint8Array {
+  if (bytes instanceof Uint8Array) return wasm.encodeBase64Lines([bytes], head);
+  return wasm.encodeBase64Lines(bytes, head);
 }
+
+const NOTHING = new Uint8Array(0);
 
 /**
  * Base64 over white space.

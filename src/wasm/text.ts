@@ -6,24 +6,40 @@ import { core, octets, reserve, words } from './instance.js';
 const WINDOW = 57 * 1024;
 const MARGIN = 32; // what the kernels may read or write beyond what they use
 
-/** Base64 in lines of 76 characters, CRLF behind each (RFC 2045 section 6.8). */
-export function encodeBase64Lines(bytes: Uint8Array): Uint8Array {
-  const rest = bytes.length % 57;
-  const out = Buffer.allocUnsafe(
-    Math.floor(bytes.length / 57) * 78 + (rest === 0 ? 0 : Math.ceil(rest / 3) * 4 + 2),
-  );
+/**
+ * Base64 in lines of 76 characters, CRLF behind each (RFC 2045 section 6.8).
+ * @param pieces what is encoded, one behind the other
+ * @param head what stands before it in the result
+ */
+export function encodeBase64Lines(pieces: readonly Uint8Array[], head: Uint8Array): Uint8Array {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const rest = length % 57;
+  const encoded = Math.floor(length / 57) * 78 + (rest === 0 ? 0 : Math.ceil(rest / 3) * 4 + 2);
+  const out = Buffer.allocUnsafe(head.length + encoded);
+  out.set(head);
   const base = reserve(0);
   try {
-    const room = Math.min(bytes.length, WINDOW);
+    const room = Math.min(length, WINDOW);
     const input = reserve(room + MARGIN);
     const output = reserve(Math.ceil(room / 57) * 78 + MARGIN);
-    for (let at = 0, written = 0; at < bytes.length; at += WINDOW) {
-      const window = bytes.subarray(at, at + WINDOW);
-      octets.set(window, input);
-      const length = core.encodeBase64Lines(input, window.length, output);
-      out.set(octets.subarray(output, output + length), written);
-      written += length;
+    let filled = 0;
+    let written = head.length;
+    const flush = () => {
+      const size = core.encodeBase64Lines(input, filled, output);
+      out.set(octets.subarray(output, output + size), written);
+      written += size;
+      filled = 0;
+    };
+    for (const piece of pieces) {
+      for (let at = 0; at < piece.length; ) {
+        const part = piece.subarray(at, at + WINDOW - filled);
+        octets.set(part, input + filled);
+        filled += part.length;
+        at += part.length;
+        if (filled === WINDOW) flush();
+      }
     }
+    flush();
     return out;
   } finally {
     core.wipe(base);

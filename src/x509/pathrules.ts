@@ -10,6 +10,7 @@ import { equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from './certificate.js';
 import type { KeyUsageBit } from './extensions.js';
+import type { PublicKey } from './keys.js';
 import { readSignatureAlgorithm, verifySignature } from './signature.js';
 
 /** Why a path is not trusted, the least specific first: of several failures the last in this list is reported. */
@@ -206,6 +207,9 @@ export function sha1Weakness(certificate: Certificate): PathReason | undefined {
   return because(certificate, 'WEAK_SIGNATURE', 'signed with SHA-1');
 }
 
+/** The issuer key that a certificate's signature was last found to match: it need not be verified for every mail. */
+const verifiedWith = new WeakMap<Certificate, PublicKey>();
+
 /** 6.1.3 (a)(1) */
 export function checkSignature(certificate: Certificate, issuer: Certificate): PathReason | undefined {
   const unusable = guarded(issuer, () => {
@@ -213,9 +217,13 @@ export function checkSignature(certificate: Certificate, issuer: Certificate): P
     return undefined;
   });
   if (unusable !== undefined) return unusable;
+  if (verifiedWith.get(certificate) === issuer.publicKey) return undefined;
   const { signatureAlgorithm, tbs, signatureValue } = certificate;
   try {
-    if (verifySignature(signatureAlgorithm, issuer.publicKey, tbs, signatureValue)) return undefined;
+    if (verifySignature(signatureAlgorithm, issuer.publicKey, tbs, signatureValue)) {
+      verifiedWith.set(certificate, issuer.publicKey);
+      return undefined;
+    }
   } catch (error) {
     // A key of another type, as a CA's namesake may have.
     if (!(error instanceof MailsealError) || error.code !== 'KEY_UNSUITABLE') throw error;
