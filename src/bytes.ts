@@ -85,30 +85,31 @@ export interface PemBlock {
   bytes: Uint8Array;
 }
 
-const PEM = /-----BEGIN ([ -~]*?)-----([\s\S]*?)-----END ([ -~]*?)-----/g;
 /** Lines such as `Proc-Type: 4,ENCRYPTED` that RFC 1421 puts before the base64. */
 const PEM_HEADERS = /^\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\s*\n/;
 
-/** Every PEM block of a text, whatever stands between them.
+/** Every PEM block of a text, whatever stands between them. In linear time: no text is searched twice.
  * @throws MailsealError PEM_MALFORMED if there is none, or one is broken. */
 export function readPem(input: string | Uint8Array): PemBlock[] {
   const text = typeof input === 'string' ? input : latin1(input);
+  const begin = /-----BEGIN ([ -~]{0,64}?)-----/g;
+  const end = /-----END ([ -~]{0,64}?)-----/g;
   const blocks: PemBlock[] = [];
-  for (const match of text.matchAll(PEM)) {
-    const [, label, body, endLabel] = match as unknown as [string, string, string, string];
-    if (label !== endLabel) {
-      throw new MailsealError('PEM_MALFORMED', `BEGIN ${label} is closed by END ${endLabel}`, {
-        offset: match.index,
-      });
-    }
+  for (let opened = begin.exec(text); opened !== null; opened = begin.exec(text)) {
+    const label = opened[1] as string;
+    const refuse = (message: string, cause?: unknown) =>
+      new MailsealError('PEM_MALFORMED', message, { offset: opened?.index, cause });
+    end.lastIndex = begin.lastIndex;
+    const closed = end.exec(text);
+    if (closed === null) throw refuse(`BEGIN ${label} is not closed`);
+    if (closed[1] !== label) throw refuse(`BEGIN ${label} is closed by END ${closed[1]}`);
+    const body = text.slice(begin.lastIndex, closed.index);
     try {
       blocks.push({ label, bytes: fromBase64(body.replace(PEM_HEADERS, '')) });
     } catch (cause) {
-      throw new MailsealError('PEM_MALFORMED', `bad base64 in the ${label} block`, {
-        offset: match.index,
-        cause,
-      });
+      throw refuse(`bad base64 in the ${label} block`, cause);
     }
+    begin.lastIndex = end.lastIndex;
   }
   if (blocks.length === 0) throw new MailsealError('PEM_MALFORMED', 'no PEM block');
   return blocks;

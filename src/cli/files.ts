@@ -38,7 +38,8 @@ export function readInput(path: string): Uint8Array {
 
 /** A second reader would find it empty: an empty password, say. */
 function readStandardInput(): Uint8Array {
-  if (standardInputTaken) throw new MailsealError('USAGE', 'standard input (-) can be read for one thing only');
+  if (standardInputTaken)
+    throw new MailsealError('USAGE', 'standard input (-) can be read for one thing only');
   standardInputTaken = true;
   return readAll(0);
 }

@@ -2,18 +2,16 @@
  * `mailseal inspect`: what is in a file, told apart by content. Of a mail its parts and the CMS object in it, of PEM
  * each block, of everything else the ASN.1 tree. With a password, the keys and certificates of a PFX: listed, not shown.
  */
-import { OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
-import { readOid } from '../asn1/values.js';
-import { readPem } from '../bytes.js';
+import { latin1, readPem, toHex } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type PfxContents, readPfx } from '../pfx/read.js';
 import { classify, decodeBody, type MimeEntity, parseEntity } from '../smime/mime.js';
-import { readInput, readPasswordFile } from './files.js';
-import { isPem } from './keys.js';
+import { inFile, readInput, readPasswordFile } from './files.js';
+import { isPem, wipeKeys } from './keys.js';
 import { certificateJson, describeCertificate } from './mail.js';
-import { printable, printJson, printLine } from './terminal.js';
+import { printJson, printLine } from './terminal.js';
 import { asn1Tree, formatTree, type TreeNode } from './tree.js';
 
 interface InspectOptions {
@@ -53,13 +51,16 @@ function passwordOf({ passwordFile }: InspectOptions): string | undefined {
 
 function inspect(bytes: Uint8Array, password: string | undefined): { report: Inspected; pfx?: PfxContents } {
   if (bytes.length === 0) throw new MailsealError('ASN1_TRUNCATED', 'the input is empty', { offset: 0 });
-  if (startsPem(bytes)) {
+  if (isMail(bytes)) return { report: inspectMail(bytes) };
+  if (isPem(bytes)) {
     const blocks = readPem(bytes);
-    const values = blocks.map(({ label, bytes }) => ({ name: label, tree: asn1Tree(parseDer(bytes)) }));
+    const values = blocks.map(({ label, bytes }) => ({
+      name: label,
+      tree: inFile(label, () => asn1Tree(parseDer(bytes))),
+    }));
     const pfx = blocks.find(({ label }) => label === 'PKCS12')?.bytes;
     return withPfx({ form: 'PEM', values }, pfx, password);
   }
-  if (isMail(bytes)) return { report: inspectMail(bytes) };
   const node = parseDer(bytes);
   const report: Inspected = {
     form: node.isDer ? 'DER' : 'BER',
@@ -68,25 +69,33 @@ function inspect(bytes: Uint8Array, password: string | undefined): { report: Ins
   return withPfx(report, looksLikePfx(node) ? bytes : undefined, password);
 }
 
-const startsPem = (bytes: Uint8Array) => isPem(bytes) && !isMail(bytes);
-
-/** A mail starts with the name of a header field, or with the `From ` line of a mailbox. */
+/**
+ * A mail starts with a header field, or with the `From ` line of a mailbox. So does what `openssl x509 -text` writes,
+ * `Certificate:`, before its PEM: with PEM in it, a field that only mail has decides. No field name begins with `0`,
+ * which as an octet is SEQUENCE.
+ */
 function isMail(bytes: Uint8Array): boolean {
-  return /^(?:From |[!-9;-~]+[ \t]*:)/.test(Buffer.from(bytes.subarray(0, 1000)).toString('latin1'));
+  const head = latin1(bytes.subarray(0, 1 << 16));
+  if (!/^(?:From |[A-Za-z][!-9;-~]*[ \t]*:)/.test(head)) return false;
+  return !isPem(bytes) || MAIL_FIELD.test(head.slice(0, head.search(/\r?\n\r?\n|$/)));
 }
+const MAIL_FIELD =
+  /^(?:From|To|Subject|Date|Received|Return-Path|Message-ID|MIME-Version|Content-Type)[ \t]*:/im;
 
 function looksLikePfx(node: DerNode): boolean {
   const [version, authSafe] = node.children;
   const type = authSafe?.firstChild;
   return (
-    version?.is(Tag.INTEGER) === true && type?.is(Tag.OID) === true && PFX_CONTENTS.includes(readOid(type))
+    version?.is(Tag.INTEGER) === true && type?.is(Tag.OID) === true && PFX_CONTENTS.has(toHex(type.bytes))
   );
 }
-const PFX_CONTENTS: readonly string[] = [OID.data, OID.signedData];
+/** id-data and id-signedData, encoded. */
+const PFX_CONTENTS = new Set(['06092a864886f70d010701', '06092a864886f70d010702']);
 
 function withPfx(report: Inspected, bytes: Uint8Array | undefined, password: string | undefined) {
   if (bytes === undefined || password === undefined) return { report };
   const pfx = readPfx(bytes, password, { allowNoMac: true });
+  wipeKeys(pfx);
   report.pfx = {
     keys: pfx.entries.map(({ privateKey, certificate, friendlyName }) => ({
       algorithm: privateKey.algorithm,
@@ -122,13 +131,11 @@ function partsOf(entity: MimeEntity, path = ''): Part[] {
 function print({ form, parts, values }: Inspected, pfx: PfxContents | undefined): void {
   for (const { path, type, transferEncoding, start, end } of parts ?? []) {
     const place = `octets ${start} to ${end}`;
-    printLine(
-      `${path === '' ? 'message' : `part ${path}`}  ${printable(type)}, ${printable(transferEncoding)}, ${place}`,
-    );
+    printLine(`${path === '' ? 'message' : `part ${path}`}  ${type}, ${transferEncoding}, ${place}`);
   }
   for (const { name, tree } of values) {
     if (form !== 'DER' && form !== 'BER') printLine(`${name}:`);
-    process.stdout.write(formatTree(tree));
+    for (const line of formatTree(tree)) printLine(line);
   }
   if (pfx !== undefined) printPfx(pfx);
 }
@@ -138,9 +145,8 @@ function printPfx({ entries, certificates, skipped }: PfxContents): void {
     const name = friendlyName === undefined ? '' : ` ${JSON.stringify(friendlyName)}`;
     const whose =
       certificate === undefined ? 'without a certificate' : `of ${describeCertificate(certificate)}`;
-    printLine(printable(`key${name}: ${privateKey.algorithm}, ${whose}`));
+    printLine(`key${name}: ${privateKey.algorithm}, ${whose}`);
   }
-  for (const certificate of certificates)
-    printLine(printable(`certificate: ${describeCertificate(certificate)}`));
-  for (const { bag, error } of skipped) printLine(printable(`not read: ${bag}: ${error.message}`));
+  for (const certificate of certificates) printLine(`certificate: ${describeCertificate(certificate)}`);
+  for (const { bag, error } of skipped) printLine(`not read: ${bag}: ${error.message}`);
 }

@@ -48,7 +48,7 @@ function sealKeyIn(file: string): Uint8Array {
     return readSealKey(content);
   } catch (cause) {
     if (!(cause instanceof MailsealError)) throw cause;
-    const hint = 'a new store can have one made with: openssl rand -hex 32';
+    const hint = 'to make one for a new store: openssl rand -hex 32 > FILE';
     const about = cause.code === 'SEAL_KEY_INVALID' ? `${file}: ` : '';
     throw new MailsealError(cause.code, `${about}${cause.message}; ${hint}`, { cause });
   } finally {
@@ -109,10 +109,11 @@ const SEQUENCE = 0x30;
 export function readCertificates(path: string): Certificate[] {
   const bytes = readInput(path);
   return inFile(path, () => {
-    if (!isPem(bytes)) return [Certificate.parse(bytes)];
-    const blocks = readPem(bytes).filter(({ label }) => CERTIFICATE_LABELS.includes(label));
-    if (blocks.length === 0) throw new MailsealError('X509_MALFORMED', 'PEM without a certificate');
-    return blocks.map((block) => Certificate.parse(block.bytes));
+    if (bytes[0] === SEQUENCE) return [Certificate.parse(bytes)];
+    const blocks = isPem(bytes) ? readPem(bytes) : [];
+    const certificates = blocks.filter(({ label }) => CERTIFICATE_LABELS.includes(label));
+    if (certificates.length === 0) throw new MailsealError('X509_MALFORMED', 'no certificate in PEM or DER');
+    return certificates.map((block) => Certificate.parse(block.bytes));
   });
 }
 const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE'];

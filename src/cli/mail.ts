@@ -34,7 +34,9 @@ export async function decryptCommand(file: string, options: DecryptOptions): Pro
   const { certificate, reason, cipher, message, content, contentType } = opened;
   await writeOutput(out, message ?? content);
   const whose =
-    certificate === undefined ? 'a key without a certificate' : `the key of ${describeCertificate(certificate)}`;
+    certificate === undefined
+      ? 'a key without a certificate'
+      : `the key of ${describeCertificate(certificate)}`;
   note(`opened with ${whose}: ${reason}; ${cipher}, whose content nothing protects from changes`);
   if (message === undefined) note(`written is the content alone: ${describeOid(contentType)}`);
 }
@@ -84,9 +86,7 @@ function printVerdict(verdict: Verdict): void {
   printLine(valid ? 'valid' : 'NOT VALID');
   for (const [i, signer] of signers.entries()) printSigner(i + 1, signer);
   if (from.length > 0) {
-    printLine(
-      `from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`,
-    );
+    printLine(`from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`);
   }
   if (uncovered.preamble + uncovered.epilogue > 0) {
     printLine(
@@ -100,9 +100,7 @@ function printVerdict(verdict: Verdict): void {
 
 function printSigner(number: number, signer: SignerVerdict): void {
   const { certificate, path, signingTime, digest, signatureValid, trusted, weak } = signer;
-  printLine(
-    `signer ${number}  ${certificate === undefined ? 'unknown' : describeCertificate(certificate)}`,
-  );
+  printLine(`signer ${number}  ${certificate === undefined ? 'unknown' : describeCertificate(certificate)}`);
   const made = signingTime === undefined ? '' : `, says it signed at ${signingTime.toISOString()}`;
   printLine(
     `          signature ${signatureValid ? 'matches' : 'does not match'}${digest ? ` (${digest}${weak ? ', weak' : ''})` : ''}${made}`,
@@ -121,7 +119,7 @@ export async function signCommand(file: string, options: SignOptions): Promise<v
     throw new MailsealError('USAGE', '--pfx and --from do not go together');
   }
   if (pfx === undefined) requireStore(options);
-  const message = readInput(file);
+  const message = readMessage(file);
   const signWith = (signer: Signer) => sign(message, { signers: [signer], detached: !opaque });
   const signed =
     pfx === undefined
@@ -158,6 +156,13 @@ function signerIn({ entries, certificates }: PfxContents, path: string): Signer 
 
 const isValid = ({ notBefore, notAfter }: Certificate, now: Date) => notBefore <= now && now <= notAfter;
 
+/** What is to be signed or encrypted: an empty input rather is a command before it in a pipe that failed. */
+function readMessage(file: string): Uint8Array {
+  const message = readInput(file);
+  if (message.length === 0) throw new MailsealError('MIME_MALFORMED', 'the input is empty');
+  return message;
+}
+
 type EncryptOptions = StoreOptions & {
   to?: string[];
   toCert?: string[];
@@ -170,6 +175,8 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
   if (to.length + toCert.length === 0) {
     throw new MailsealError('USAGE', 'to whom? give --to ADDRESS, or --to-cert FILE');
   }
+  if (to.length > 0) requireStore(options);
+  const message = readMessage(file);
   const recipients = toCert.flatMap(readCertificates);
   if (to.length > 0) {
     await withStore(options, false, async (store) => {
@@ -178,7 +185,7 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
       }
     });
   }
-  await writeOutput(out, await encrypt(readInput(file), { recipients, cipher }));
+  await writeOutput(out, await encrypt(message, { recipients, cipher }));
 }
 
 /** The newest that can be encrypted to: those with EC keys can't yet, and encrypting says so of the newest. */
@@ -186,21 +193,35 @@ function newestRsa(certificates: readonly Certificate[]): Certificate {
   return certificates.find((one) => one.publicKey.algorithm === 'rsa') ?? (certificates[0] as Certificate);
 }
 
+/** A line for a certificate; its fields are read late, and one that is broken is no reason to say nothing. */
 export function describeCertificate(certificate: Certificate): string {
-  const subject = certificate.subject.toString() || certificate.emails[0] || 'a certificate without a name';
-  return `${subject} (serial ${toHex(certificate.serialNumber)}, ${isoDay(certificate.notBefore)} to ${isoDay(certificate.notAfter)})`;
+  try {
+    const { subject, emails, serialNumber, notBefore, notAfter } = certificate;
+    const name = subject.toString() || emails[0] || 'a certificate without a name';
+    return `${name} (serial ${toHex(serialNumber)}, ${isoDay(notBefore)} to ${isoDay(notAfter)})`;
+  } catch (error) {
+    if (!(error instanceof MailsealError)) throw error;
+    return `a certificate that can't be read: ${error.message}`;
+  }
 }
 
 export const isoDay = (date: Date): string => date.toISOString().slice(0, 10);
 
+/** With `error` in place of the fields where one is broken. */
 export function certificateJson(certificate: Certificate) {
-  return {
-    subject: certificate.subject.toString(),
-    issuer: certificate.issuer.toString(),
-    serialNumber: toHex(certificate.serialNumber),
-    notBefore: certificate.notBefore.toISOString(),
-    notAfter: certificate.notAfter.toISOString(),
-    emails: certificate.emails,
-    sha256: toHex(certificate.fingerprint),
-  };
+  const sha256 = toHex(certificate.fingerprint);
+  try {
+    return {
+      subject: certificate.subject.toString(),
+      issuer: certificate.issuer.toString(),
+      serialNumber: toHex(certificate.serialNumber),
+      notBefore: certificate.notBefore.toISOString(),
+      notAfter: certificate.notAfter.toISOString(),
+      emails: certificate.emails,
+      sha256,
+    };
+  } catch (error) {
+    if (!(error instanceof MailsealError)) throw error;
+    return { error: { code: error.code, message: error.message }, sha256 };
+  }
 }

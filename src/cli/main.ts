@@ -153,9 +153,11 @@ try {
 }
 
 function usageError({ code, message }: CommanderError): MailsealError {
-  if (code === 'commander.help') return new MailsealError('USAGE', 'which command? mailseal --help lists them');
+  if (code === 'commander.help') {
+    return new MailsealError('USAGE', 'which command? mailseal --help lists them');
+  }
   const text = message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-  // An option such as --trust takes all that follows it, and FILE too.
-  const hint = code === 'commander.missingArgument' ? '; it goes before options that take several values' : '';
-  return new MailsealError('USAGE', `${text}${hint}`);
+  const greedy = process.argv.find((word) => ['--trust', '--to', '--to-cert'].includes(word));
+  if (code !== 'commander.missingArgument' || greedy === undefined) return new MailsealError('USAGE', text);
+  return new MailsealError('USAGE', `${text}; it goes before ${greedy}, which takes all that follows`);
 }

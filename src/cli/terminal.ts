@@ -12,20 +12,25 @@ import { MailsealError } from '../errors.js';
 /** Control and format characters, line separators, lone surrogates; not the joiners that Persian or emoji need. */
 const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
+const UNPRINTABLE_IN_JSON = /(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+function escaped(text: string, what: RegExp): string {
+  const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return text.replace(what, (character) => character.split('').map(escapeUnit).join(''));
+}
+
 /** Escapes what could control a terminal, reorder text or hide in it, as JSON does. */
 export function printable(text: string): string {
-  const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return text.replace(UNPRINTABLE, (character) => character.split('').map(escapeUnit).join(''));
+  return escaped(text, UNPRINTABLE);
 }
 
 export function printLine(text: string): void {
   process.stdout.write(`${printable(text)}\n`);
 }
 
-/** JSON.stringify leaves some of what {@link printable} escapes; it can stand in strings only. */
+/** JSON.stringify leaves some of what is unprintable as it is; but for line ends, it can stand in strings only. */
 export function printJson(value: unknown): void {
-  const lines = JSON.stringify(value, null, 2).split('\n');
-  process.stdout.write(`${lines.map(printable).join('\n')}\n`);
+  process.stdout.write(`${escaped(JSON.stringify(value, null, 2), UNPRINTABLE_IN_JSON)}\n`);
 }
 
 export function note(text: string): void {

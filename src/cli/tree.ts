@@ -1,6 +1,7 @@
 /**
  * The ASN.1 tree of `mailseal inspect`: for every value its offset, header and content length, type, and decoded
  * value; octet strings that hold DER are opened. Offsets count in the input that was parsed, also in opened strings.
+ * What looks like a private key is not shown.
  */
 import { describeOid } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
@@ -29,15 +30,14 @@ export interface TreeNode {
 
 /** `base` is where the node's source lies in the input that the offsets count in. */
 export function asn1Tree(node: DerNode, base = 0, opened = 0): TreeNode {
-  const tree: TreeNode = {
-    offset: base + node.start,
-    headerLength: node.contentStart - node.start,
-    length: node.contentEnd - node.contentStart,
-    type: node.describe(),
-  };
+  const tree = asn1Head(node, base);
   if (node.indefinite) tree.indefinite = true;
   if (node.constructed) {
-    tree.children = node.children.map((child) => asn1Tree(child, base, opened));
+    const { children } = node;
+    const secret = secretsAmong(node, children);
+    tree.children = children.map((child, i) =>
+      secret(i) ? { ...asn1Head(child, base), value: SECRET } : asn1Tree(child, base, opened),
+    );
     return tree;
   }
   const inner = opened < MAX_OPENED ? heldIn(node) : undefined;
@@ -49,10 +49,40 @@ export function asn1Tree(node: DerNode, base = 0, opened = 0): TreeNode {
   return tree;
 }
 
+function asn1Head(node: DerNode, base: number): TreeNode {
+  return {
+    offset: base + node.start,
+    headerLength: node.contentStart - node.start,
+    length: node.contentEnd - node.contentStart,
+    type: node.describe(),
+  };
+}
+
+const SECRET = '(private key, not shown)';
+
+/**
+ * Which children are secret, told by shape, wherever it stands:
+ *   PrivateKeyInfo (RFC 5208)   SEQUENCE { INTEGER, SEQUENCE { OID … }, OCTET STRING … }: the third
+ *   ECPrivateKey (RFC 5915)     SEQUENCE { INTEGER 1, OCTET STRING … }: the second
+ *   RSAPrivateKey (RFC 8017), DSA and the like   SEQUENCE of six INTEGERs or more: all behind the version
+ */
+function secretsAmong(node: DerNode, children: readonly DerNode[]): (index: number) => boolean {
+  const [first, second, third] = children;
+  if (!node.is(Tag.SEQUENCE) || first?.is(Tag.INTEGER) !== true || second === undefined) return () => false;
+  if (second.is(Tag.OCTET_STRING) && first.content.length === 1 && first.content[0] === 1)
+    return (i) => i === 1;
+  if (second.is(Tag.SEQUENCE) && second.firstChild?.is(Tag.OID) && third?.is(Tag.OCTET_STRING)) {
+    return (i) => i === 2;
+  }
+  if (children.slice(0, 6).filter((child) => child.is(Tag.INTEGER)).length === 6) return (i) => i > 0;
+  return () => false;
+}
+
 /** The value that an OCTET STRING, BIT STRING or implicit tag holds, if its octets are exactly one constructed value. */
 function heldIn(node: DerNode): { node: DerNode; at: number } | undefined {
   const isBitString = node.is(Tag.BIT_STRING);
   if (!isBitString && !node.is(Tag.OCTET_STRING) && node.tagClass === 0) return undefined;
+  if (isBitString && node.content[0] !== 0) return undefined; // unused bits
   const skip = isBitString ? 1 : 0;
   const octets = node.content.subarray(skip);
   if (octets.length < 2 || (octets[0] as number) >> 6 !== 0 || ((octets[0] as number) & 0x20) === 0)
@@ -113,29 +143,20 @@ function hex(octets: Uint8Array): string {
   return octets.length > SHOWN_OCTETS ? `${shown}… (${octets.length} octets)` : shown;
 }
 
-/** A string as JSON writes it, so that control characters can't move the cursor, and other tricky ones show. */
+/** As JSON writes it: with quotes and backslashes escaped, it is clear where the string ends. */
 function quoted(text: string): string {
-  const characters = [...text];
-  const shown = characters.slice(0, SHOWN_CHARACTERS).join('');
-  const safe = JSON.stringify(shown).replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return characters.length > SHOWN_CHARACTERS ? `${safe}… (${characters.length} characters)` : safe;
+  const shown = JSON.stringify(text.slice(0, SHOWN_CHARACTERS));
+  return text.length > SHOWN_CHARACTERS ? `${shown}… (${text.length} characters)` : shown;
 }
 
 /** The tree as text, one line a value: `   12  4+256  SEQUENCE`. */
-export function formatTree(tree: TreeNode): string {
-  const lines: string[] = [];
+export function* formatTree(tree: TreeNode): Generator<string> {
   const rows: { node: TreeNode; depth: number }[] = [{ node: tree, depth: 0 }];
   for (let row = rows.pop(); row !== undefined; row = rows.pop()) {
     const { node, depth } = row;
     const length = `${node.headerLength}+${node.indefinite ? `${node.length} indefinite` : node.length}`;
     const value = node.value ? ` ${node.value}` : '';
-    lines.push(
-      `${String(node.offset).padStart(7)}  ${length.padEnd(9)} ${'  '.repeat(depth)}${node.type}${value}`,
-    );
-    for (const child of [...(node.children ?? [])].reverse()) rows.push({ node: child, depth: depth + 1 });
+    yield `${String(node.offset).padStart(7)}  ${length.padEnd(9)} ${'  '.repeat(depth)}${node.type}${value}`;
+    for (const child of node.children?.toReversed() ?? []) rows.push({ node: child, depth: depth + 1 });
   }
-  return `${lines.join('\n')}\n`;
 }

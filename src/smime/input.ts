@@ -57,6 +57,9 @@ function readMail(mail: MimeEntity): SmimeInput {
 
 /** Says what a mail is instead, and where an S/MIME part was seen that is not opened. */
 function notSmime(entity: MimeEntity): string {
+  if (entity.headers.fields.length === 0) {
+    return entity.bytes.length === 0 ? 'the input is empty' : 'the input is neither a mail nor a CMS object';
+  }
   const nested = nestedSmime(entity).map((part) => part.path);
   const what = `the message is ${entity.contentType.type || 'of no type'}, neither signed nor encrypted in S/MIME`;
   return nested.length === 0
