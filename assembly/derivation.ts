@@ -51,8 +51,13 @@ export function outputLenOf(ptr: u32): u32 { return load<u32>(ptr, 36); }
 @inline
 export function statusOf(ptr: u32): i32 { return load<i32>(ptr, 40); }
 
-/** Sets the record's status: OK, or BAD_JOB if it says what can't be done or points out of the arena. */
-export function checkDerivation(ptr: u32): void {
+/** Whether all of `ptr`, `length` lies in the arena, behind the job table: no job may write over a record. */
+export function behind(tableEnd: u32, ptr: u32, length: u32): bool {
+  return ptr >= tableEnd && contains(ptr, length);
+}
+
+/** Sets the record's status: OK, or BAD_JOB if it says what can't be done or points into the table or out of the arena. */
+export function checkDerivation(ptr: u32, tableEnd: u32): void {
   const good =
     (kdfOf(ptr) == PKCS12 ? idOf(ptr) - 1 < 3 : kdfOf(ptr) == PBKDF2) &&
     (hashOf(ptr) == SHA1 || hashOf(ptr) == SHA256) &&
@@ -60,8 +65,8 @@ export function checkDerivation(ptr: u32): void {
     outputLenOf(ptr) - 1 < MAX_LENGTH &&
     passwordLenOf(ptr) < MAX_LENGTH &&
     saltLenOf(ptr) < MAX_LENGTH &&
-    contains(passwordOf(ptr), passwordLenOf(ptr)) &&
-    contains(saltOf(ptr), saltLenOf(ptr)) &&
-    contains(outputOf(ptr), outputLenOf(ptr));
+    behind(tableEnd, passwordOf(ptr), passwordLenOf(ptr)) &&
+    behind(tableEnd, saltOf(ptr), saltLenOf(ptr)) &&
+    behind(tableEnd, outputOf(ptr), outputLenOf(ptr));
   store<i32>(ptr, good ? OK : BAD_JOB, 40);
 }

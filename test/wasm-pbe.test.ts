@@ -177,6 +177,85 @@ describe('the job table itself', () => {
     expect(statuses).toContain(18);
   });
 
+  /** A derivation, a MAC and a decryption; all of the arena is the table and 256 octets of data behind it. */
+  const SIZE = 512;
+  function runTable(change?: {
+    record: 'derivation' | 'mac' | 'decryption';
+    word: number;
+    value: number;
+  }): number[] {
+    const raw = new api.Instance(module_).exports as RawCore;
+    const heap = raw.reserve(SIZE);
+    const data = heap + 256;
+    const records = {
+      derivation: [1, 1, data, 16, data, 16, 1, 1, data + 32, 16, 0],
+      mac: [1, 0, data, 16, data, 20, 99],
+      decryption: [5, 0, 0xffff_ffff, data, 0, data, 16, data + 16, 0, 99],
+    };
+    if (change) records[change.record][change.word] = change.value;
+    const words = new Uint32Array(raw.memory.buffer);
+    words.set(records.derivation, heap / 4);
+    words.set(records.mac, heap / 4 + 11);
+    words.set(records.decryption, heap / 4 + 18);
+    expect(raw.runJobs(heap, 1, heap + 44, 1, heap + 72, 1)).toBe(0);
+    const after = new Uint32Array(raw.memory.buffer, heap);
+    return [after[10] as number, after[11 + 6] as number, after[18 + 9] as number];
+  }
+  const BAD_JOB = 18;
+
+  it('good records give no BAD_JOB', () => {
+    expect(runTable()).toEqual([0, 16, 17]); // a wrong MAC, and random padding
+  });
+
+  it.each([
+    ['derivation', 2, 3, [BAD_JOB, BAD_JOB, BAD_JOB]],
+    ['derivation', 4, 5, [BAD_JOB, BAD_JOB, BAD_JOB]],
+    ['derivation', 8, 9, [BAD_JOB, BAD_JOB, BAD_JOB]],
+    ['mac', 2, 3, [0, BAD_JOB, 17]],
+    ['mac', 4, 5, [0, BAD_JOB, 17]],
+    ['decryption', 5, 6, [0, 16, BAD_JOB]],
+    ['decryption', 7, 6, [0, 16, BAD_JOB]],
+  ] as const)(
+    '%s: the pointer in word %i and its length in word %i',
+    (record, word, lengthWord, expected) => {
+      const heap = (new api.Instance(module_).exports as RawCore).reserve(SIZE);
+      for (const value of [
+        0,
+        1008,
+        heap - 16,
+        heap, // the table itself
+        heap + 111,
+        heap + SIZE - 15,
+        heap + SIZE,
+        0x7fff_fff0,
+        0xffff_fff0,
+        0xffff_ffff,
+      ]) {
+        expect(runTable({ record, word, value }), `pointer ${value}`).toEqual(expected);
+      }
+      for (const value of [SIZE + 16, 0x7fff_fff0, 0xffff_fff0]) {
+        expect(runTable({ record, word: lengthWord, value }), `length ${value}`).toEqual(expected);
+      }
+    },
+  );
+
+  it.each([
+    ['derivation', 0, [0, 3]],
+    ['derivation', 1, [0, 3]],
+    ['derivation', 6, [0, 0x8000_0000, 0xffff_ffff]],
+    ['derivation', 7, [0, 4]],
+    ['derivation', 9, [0]],
+    ['mac', 0, [0, 3]],
+    ['mac', 1, [1, 0xffff_ffff]],
+    ['decryption', 0, [0, 6]],
+    ['decryption', 1, [1, 0xffff_ffff]],
+    ['decryption', 2, [1, 0xffff_fffe]],
+    ['decryption', 3, [0, 0xffff_ffff]],
+  ] as const)('%s: a number in word %i that means nothing', (record, word, values) => {
+    const at = ['derivation', 'mac', 'decryption'].indexOf(record);
+    for (const value of values) expect(runTable({ record, word, value })[at], `${value}`).toBe(BAD_JOB);
+  });
+
   it('arrays that lead out of the arena give BAD_JOB', () => {
     const raw = new api.Instance(module_).exports as RawCore;
     const heap = raw.reserve(4096);

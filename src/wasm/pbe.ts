@@ -165,10 +165,13 @@ export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJo
 
   const base = reserve(0);
   try {
+    // The table first: no job may lead into it.
     const room = new Room(size);
+    const derivationsPtr = room.take(derivations.list.length * DERIVATION_WORDS * 4);
+    const macsPtr = room.take(macs.length * MAC_WORDS * 4);
+    const decryptionsPtr = room.take(decrypts.length * DECRYPTION_WORDS * 4);
     for (const password of passwords.keys()) passwords.set(password, room.copy(password));
 
-    const derivationsPtr = room.take(derivations.list.length * DERIVATION_WORDS * 4);
     derivations.list.forEach((derivation, index) => {
       const { kdf, hash, password, salt, iterations, id, length } = derivation;
       const record = [KDFS[kdf], HASHES[hash], passwords.get(password) as number, password.length];
@@ -176,14 +179,12 @@ export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJo
       words.set(record, derivationsPtr / 4 + index * DERIVATION_WORDS);
     });
 
-    const macsPtr = room.take(macs.length * MAC_WORDS * 4);
     macs.forEach(({ hash, key, data, expected }, index) => {
       const record = [HASHES[hash], derivations.indexOf(key), room.copy(data), data.length];
       record.push(room.copy(expected), expected.length, 0);
       words.set(record, macsPtr / 4 + index * MAC_WORDS);
     });
 
-    const decryptionsPtr = room.take(decrypts.length * DECRYPTION_WORDS * 4);
     decrypts.forEach(({ cipher, key, iv, effectiveKeyBits, data }, index) => {
       const record = [CIPHERS[cipher], derivations.indexOf(key)];
       if (iv === undefined) record.push(NONE, 0);
