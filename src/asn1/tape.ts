@@ -5,7 +5,7 @@
  */
 import { assertBytes, plain } from '../bytes.js';
 import { type ErrorCode, type ErrorDetails, MailsealError } from '../errors.js';
-import { parseTape } from '../wasm.js';
+import { parseTape, type TapeMode } from '../wasm.js';
 import { describeIdentifier, describeTag, type Tag, tagMatches } from './tags.js';
 
 /** Caps, each against a resource attack (CVE-2025-66031: unbounded nesting; CVE-2026-34180: huge counts). */
@@ -40,22 +40,33 @@ function limit(value: number | undefined, fallback: number, max: number, what: s
  * @throws MailsealError ASN1_TRUNCATED, ASN1_BAD_TAG, ASN1_BAD_LENGTH, ASN1_NOT_DER, ASN1_TRAILING_DATA,
  *   ASN1_BAD_VALUE, LIMIT_DEPTH, LIMIT_RECORDS, LIMIT_LENGTH; each but the last with a byte offset
  */
-export function parseDer(bytes: Uint8Array, options: ParseOptions = {}): DerNode {
+export function parseDer(bytes: Uint8Array, options?: ParseOptions): DerNode {
   assertBytes(bytes, 'bytes');
-  const maxLength = limit(options.maxLength, MAX_LENGTH, MAX_LENGTH, 'maxLength');
+  const maxLength = limit(options?.maxLength, MAX_LENGTH, MAX_LENGTH, 'maxLength');
   if (bytes.length > maxLength) {
     throw new MailsealError(
       'LIMIT_LENGTH',
       `${bytes.length} octets, the limit is ${maxLength} (option maxLength)`,
     );
   }
-  const { records, first } = parseTape(bytes, {
-    strict: options.strict ?? false,
-    trailing: options.trailing ?? false,
-    maxDepth: limit(options.maxDepth, MAX_DEPTH, 4096, 'maxDepth'),
-    maxRecords: limit(options.maxRecords, MAX_RECORDS, 1 << 26, 'maxRecords'),
-  });
+  const { records, first } = parseTape(bytes, options === undefined ? DEFAULT_MODE : modeOf(options));
   return new DerNode(plain(bytes), records, first);
+}
+
+const DEFAULT_MODE: TapeMode = {
+  strict: false,
+  trailing: false,
+  maxDepth: MAX_DEPTH,
+  maxRecords: MAX_RECORDS,
+};
+
+function modeOf({ strict = false, trailing = false, maxDepth, maxRecords }: ParseOptions): TapeMode {
+  return {
+    strict,
+    trailing,
+    maxDepth: limit(maxDepth, MAX_DEPTH, 4096, 'maxDepth'),
+    maxRecords: limit(maxRecords, MAX_RECORDS, 1 << 26, 'maxRecords'),
+  };
 }
 
 const FLAG_INDEFINITE = 1 << 12;

@@ -67,7 +67,8 @@ export let words = new Uint32Array(core.memory.buffer);
 
 /** Renews the views if memory has grown under them. Kernels that reserve make this necessary too. */
 export function renewViews(): void {
-  if (octets.buffer !== core.memory.buffer) {
+  // Growing detaches them, which leaves them empty. Asking for memory.buffer would cost more than a small parse.
+  if (octets.length === 0) {
     octets = new Uint8Array(core.memory.buffer);
     words = new Uint32Array(core.memory.buffer);
   }

@@ -49,18 +49,18 @@ export function parseTape(bytes: Uint8Array, mode: TapeMode): Tape {
 
 /** Undefined if `room` is too small and `mode.maxRecords` is more. */
 function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Tape | undefined {
-  const base = reserve(0);
+  const records = Math.min(room, (bytes.length >>> 1) + 1); // a record takes two octets at least
+  const small = records <= SLAB_RECORDS;
+  if (small && records > slab.length / 4 - slabUsed) {
+    slab = new Uint32Array(SLAB_RECORDS * 4);
+    slabUsed = 0;
+  }
+  // One reservation for all: each is a call into WASM.
+  const result = reserve(16 + mode.maxDepth * 16 + records * RECORD_OCTETS + bytes.length);
   try {
-    const records = Math.min(room, (bytes.length >>> 1) + 1); // a record takes two octets at least
-    const small = records <= SLAB_RECORDS;
-    if (small && records > slab.length / 4 - slabUsed) {
-      slab = new Uint32Array(SLAB_RECORDS * 4);
-      slabUsed = 0;
-    }
-    const result = reserve(8);
-    const stack = reserve(mode.maxDepth * 16);
-    const input = reserve(bytes.length);
-    const tape = reserve(records * RECORD_OCTETS);
+    const stack = result + 16;
+    const tape = stack + mode.maxDepth * 16;
+    const input = tape + records * RECORD_OCTETS;
     octets.set(bytes, input);
     const bits = (mode.strict ? 1 : 0) | (mode.trailing ? 2 : 0);
     const first = small ? slabUsed : 0;
@@ -87,6 +87,6 @@ function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Tape | undefi
     const [code, message] = TAPE_ERRORS[status] ?? ['ASN1_BAD_VALUE', `status ${status}`];
     throw new MailsealError(code, message, { offset: words[(result >>> 2) + 1] });
   } finally {
-    core.wipe(base);
+    core.wipe(result);
   }
 }
