@@ -233,6 +233,17 @@ describe('encrypt and decrypt', () => {
   });
 });
 
+describe('endless wrapping (compressed and signed layers without end)', () => {
+  it('decrypt looks through four signatures, not through more', async () => {
+    let message = await encrypt(MAIL, { recipients: [bob.certificate] });
+    for (let layer = 1; layer <= 5; layer++) {
+      message = await sign(message, { signers: [carol], detached: layer % 2 === 0 });
+      if (layer <= 4) expect(text((await decrypt(message, { keys: ring(bob) })).content)).toContain('Hello');
+      else expect((await failure(decrypt(message, { keys: ring(bob) }))).code).toBe('NOT_ENCRYPTED');
+    }
+  });
+});
+
 describe('input that is no such message', () => {
   it.each([
     ['verify', MAIL, 'NOT_SMIME'],
