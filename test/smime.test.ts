@@ -605,6 +605,15 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
     expect((await verify(told, { trust })).problems).toEqual([]);
   });
 
+  it('we verify the exact octets: a lone CR or LF that was signed is not taken for a line end', async () => {
+    writeFileSync(path('odd'), 'Content-Type: text/plain\r\n\r\none\rtwo\r\nthree\nfour\r\n');
+    const files = ['-signer', path('RSA.pem'), '-inkey', path('RSA.key')];
+    const signed = opensslOut(['cms', '-sign', '-binary', '-in', path('odd'), ...files]);
+    const verdict = await verify(signed, { trust });
+    expect(verdict.problems).toEqual([]);
+    expect(text(verdict.content)).toContain('one\rtwo\r\nthree\nfour');
+  });
+
   it('openssl opens and verifies a mail that we signed and encrypted', async () => {
     const sealed = await encrypt(await sign(MAIL, { signers: [alice] }), { recipients: [bob.certificate] });
     const inner = opensslOut(

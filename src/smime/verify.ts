@@ -95,11 +95,7 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     throw new MailsealError('NOT_SIGNED', 'the message is encrypted; decrypt it, then verify what it holds');
   }
   const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
-  const beside = contentBeside(input, options);
-  const results = verifySignedData(signed, {
-    certificates: [...(options.certificates ?? []), ...options.trust],
-    ...(beside !== undefined && { content: beside }),
-  });
+  const { results, content } = verifySignatures(signed, input, options);
   const problems: Problem[] = [];
   const signers = results.map((result, signer) => {
     const verdict = judge(result, signed, { ...options, now });
@@ -111,7 +107,7 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     valid: problems.length === 0,
     signers,
     problems,
-    content: signed.content ?? (beside as Uint8Array),
+    content,
     certificates: signed.certificates,
     detached: signed.content === undefined,
     ...sender,
@@ -119,9 +115,21 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
   };
 }
 
-/** What lies beside the signature: the signed part of a mail with CRLF line ends, in which it was signed. */
-function contentBeside({ signedEntity }: SmimeInput, { content }: VerifyOptions): Uint8Array | undefined {
-  return signedEntity === undefined ? content : canonicalize(signedEntity.bytes);
+/**
+ * Over the exact octets first. A mail that was stored with LF line ends is then verified with CRLF, in which it was
+ * signed; in that order, since a signer may have had a lone CR or LF in the content.
+ */
+function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, options: VerifyOptions) {
+  const certificates = [...(options.certificates ?? []), ...options.trust];
+  const beside = signedEntity?.bytes ?? options.content;
+  const verifyOver = (content: Uint8Array | undefined) => ({
+    results: verifySignedData(signed, { certificates, ...(content !== undefined && { content }) }),
+    content: signed.content ?? (content as Uint8Array),
+  });
+  const exact = verifyOver(beside);
+  if (signedEntity === undefined || exact.results.every((result) => result.valid)) return exact;
+  const canonical = canonicalize(signedEntity.bytes);
+  return canonical === signedEntity.bytes ? exact : verifyOver(canonical);
 }
 
 function judge(
