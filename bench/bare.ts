@@ -1,4 +1,4 @@
-/** The physical limits: the operations of node:crypto that a mail can't do without, alone. */
+/** The physical limits: the operations of node:crypto, and the query of SQLite, that a job can't do without, alone. */
 import {
   constants,
   createCipheriv,
@@ -8,43 +8,85 @@ import {
   createPublicKey,
   privateDecrypt,
   publicEncrypt,
+  randomBytes,
 } from 'node:crypto';
-import type { Inputs, MailInputs } from './inputs.js';
-import { BARE } from './mailseal.js';
-import type { Case } from './measure.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { Jobs } from './implementation.js';
+import type { Inputs } from './inputs.js';
+import { HISTORY, MAILS, rotate, USERS } from './lookup.js';
+import type { Operation } from './measure.js';
 
-export function rsaCases({ key: { bytes } }: Inputs): Case[] {
-  const privateKey = createPrivateKey({ key: Buffer.from(bytes), format: 'der', type: 'pkcs8' });
+const BLOCK = 64; // octets, of SHA-1 and SHA-256
+
+const sqlite = new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get();
+export const version = `node ${process.versions.node}, openssl ${process.versions.openssl}, sqlite ${sqlite}`;
+
+export function bareJobs({ folder, key, pfx, mails }: Inputs): Jobs {
+  const jobs: Jobs = { ...rsaJobs(key), lookup: async () => selectKey(join(folder, 'bare.db')) };
+  for (const { name, hash, blocks } of pfx) {
+    jobs[`pfx ${name}`] = async () => {
+      const message = new Uint8Array(blocks * BLOCK);
+      return () => createHash(hash).update(message).digest();
+    };
+  }
+  for (const { size, plain } of mails) Object.assign(jobs, contentJobs(size, plain));
+  return jobs;
+}
+
+function rsaJobs(file: string): Jobs {
+  const privateKey = createPrivateKey({ key: readFileSync(file), format: 'der', type: 'pkcs8' });
   const publicKey = createPublicKey(privateKey);
   const padding = constants.RSA_NO_PADDING;
   const block = Buffer.alloc(256, 0x5a);
   const encrypted = publicEncrypt({ key: publicKey, padding }, block);
-  return [
-    { job: 'rsa-2048 private', ...BARE, run: () => privateDecrypt({ key: privateKey, padding }, encrypted) },
-    { job: 'rsa-2048 public', ...BARE, run: () => publicEncrypt({ key: publicKey, padding }, block) },
-  ];
+  return {
+    'rsa-2048 private': async () => () => privateDecrypt({ key: privateKey, padding }, encrypted),
+    'rsa-2048 public': async () => () => publicEncrypt({ key: publicKey, padding }, block),
+  };
 }
 
-/** For as many octets as the mail has. */
-export function digestAndCipherCases({ size, plain: { bytes } }: MailInputs): Case[] {
+/** What is done to every octet of a mail. */
+function contentJobs(size: string, file: string): Jobs {
   const key = Buffer.alloc(32, 1);
   const iv = Buffer.alloc(16, 2);
-  const encrypt = (): Buffer[] => {
+  const encrypt = (content: Buffer): Buffer[] => {
     const cipher = createCipheriv('aes-256-cbc', key, iv);
-    return [cipher.update(bytes), cipher.final()];
+    return [cipher.update(content), cipher.final()];
   };
-  const encrypted = Buffer.concat(encrypt());
-  const decrypt = (): Buffer[] => {
+  const decrypt = (content: Buffer): Buffer[] => {
     const cipher = createDecipheriv('aes-256-cbc', key, iv);
-    return [cipher.update(encrypted), cipher.final()];
+    return [cipher.update(content), cipher.final()];
   };
-  const content = Buffer.from(bytes);
-  const base64 = content.toString('base64');
-  return [
-    { job: `sha-256 ${size}`, ...BARE, run: () => createHash('sha256').update(bytes).digest() },
-    { job: `aes-256-cbc encrypt ${size}`, ...BARE, run: encrypt },
-    { job: `aes-256-cbc decrypt ${size}`, ...BARE, run: decrypt },
-    { job: `base64 encode ${size}`, ...BARE, run: () => content.toString('base64') },
-    { job: `base64 decode ${size}`, ...BARE, run: () => Buffer.from(base64, 'base64') },
-  ];
+  const on = (prepare: (content: Buffer) => Operation) => async (): Promise<Operation> => {
+    return prepare(readFileSync(file));
+  };
+  return {
+    [`sha-256 ${size}`]: on((content) => () => createHash('sha256').update(content).digest()),
+    [`aes-256-cbc encrypt ${size}`]: on((content) => () => encrypt(content)),
+    [`aes-256-cbc decrypt ${size}`]: on((content) => {
+      const encrypted = Buffer.concat(encrypt(content));
+      return () => decrypt(encrypted);
+    }),
+    [`base64 encode ${size}`]: on((content) => () => content.toString('base64')),
+    [`base64 decode ${size}`]: on((content) => {
+      const base64 = content.toString('base64');
+      return () => Buffer.from(base64, 'base64');
+    }),
+  };
+}
+
+/** As many rows as the key store of lookup.ts has keys; one by its 20-octet primary key, with a sealed P-256 key's size. */
+function selectKey(file: string): Operation {
+  const database = new Database(file);
+  database.exec('CREATE TABLE keys (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID');
+  const insert = database.prepare('INSERT INTO keys VALUES (?, ?)');
+  const ids = Array.from({ length: USERS * HISTORY }, () => randomBytes(20));
+  database.transaction(() => {
+    for (const id of ids) insert.run(id, randomBytes(170));
+  })();
+  const select = database.prepare('SELECT sealed FROM keys WHERE id = ?');
+  const nextId = rotate(ids.slice(0, MAILS));
+  return () => select.get(nextId());
 }

@@ -6,7 +6,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const PASSWORD = 'mailseal';
+const PASSWORD = 'mailseal';
+export const CERTIFICATE_SERIAL = '1a2b3c4d5e6f7081';
 
 const KB = 1024;
 const SIZES = [
@@ -15,41 +16,47 @@ const SIZES = [
   { label: '10 MB', bytes: 10 * KB * KB },
 ] as const;
 
-/** A file, with its content at hand. */
-export interface Input {
-  path: string;
-  bytes: Uint8Array;
-}
-
+/** Paths of files. */
 export interface MailInputs {
   /** '10 KB', '1 MB' or '10 MB': the size of the plain mail. */
   size: string;
   /** A plain mail with CRLF line ends. */
-  plain: Input;
+  plain: string;
   /** That mail clear-signed (multipart/signed), and enveloped with AES-256-CBC for one RSA recipient. */
-  signed: Input;
-  encrypted: Input;
+  signed: string;
+  encrypted: string;
   /** The same as bare CMS in DER, for rivals without MIME; the signature is detached. */
-  signedDer: Input;
-  encryptedDer: Input;
+  signedDer: string;
+  encryptedDer: string;
   /** As encryptedDer, but the key transport is RSAES-OAEP. */
-  encryptedOaepDer: Input;
+  encryptedOaepDer: string;
 }
 
+export interface PfxInput {
+  /** 'rc2-40', '3des' or 'pbes2'. */
+  name: string;
+  /** One RSA-2048 key and its certificate. */
+  file: string;
+  hash: string;
+  /** Compressions of the hash that the derivations of the keys, IVs and MAC key can't do without. */
+  blocks: number;
+}
+
+/** Paths of files: PEM for the C program, DER for everybody else. Every process gets this as JSON. */
 export interface Inputs {
   folder: string;
-  /** PEM files for the C program, DER for everybody else. */
-  ca: Input;
+  ca: string;
   caPem: string;
-  certificate: Input;
+  certificate: string;
   certificatePem: string;
   /** PKCS#8 */
-  key: Input;
+  key: string;
   keyPem: string;
   /** A list of 3,792 revoked certificates as in a CRL: 100 KB, 11,377 values. */
-  structure: Input;
-  /** One RSA-2048 key and its certificate, 2048 iterations. */
-  pfx: { name: string; input: Input; hash: string; blocks: number }[];
+  structure: string;
+  pfx: PfxInput[];
+  /** Of all PFX files. */
+  password: string;
   mails: MailInputs[];
 }
 
@@ -61,35 +68,31 @@ subjectAltName = email:alice@example.com
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 `;
-const CA_EXTENSIONS = [
-  'basicConstraints=critical,CA:TRUE',
-  'keyUsage=critical,keyCertSign,cRLSign',
-  'subjectKeyIdentifier=hash',
-];
+const CA_EXTENSIONS = `basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+`;
 
-/**
- * `openssl pkcs12 -export` options (OpenSSL 3 needs -legacy for RC2), and the compressions of the hash that the
- * derivations can't do without: chains of keys, IVs and the MAC key, two blocks an HMAC.
- */
+/** `openssl pkcs12 -export` options (OpenSSL 3 needs -legacy for RC2), and the compressions: two blocks an HMAC. */
 const PFX_ITERATIONS = 2048;
 const PFX_PROFILES = [
   {
     name: 'rc2-40', // certificate RC2-40, key 3DES: 2 + 3 chains, and the MAC
     hash: 'sha1',
     blocks: 6 * PFX_ITERATIONS,
-    options: ['-legacy', '-certpbe', 'PBE-SHA1-RC2-40', '-keypbe', 'PBE-SHA1-3DES', '-macalg', 'sha1'],
+    options: '-legacy -certpbe PBE-SHA1-RC2-40 -keypbe PBE-SHA1-3DES -macalg sha1',
   },
   {
     name: '3des', // 3 + 3 chains, and the MAC
     hash: 'sha1',
     blocks: 7 * PFX_ITERATIONS,
-    options: ['-certpbe', 'PBE-SHA1-3DES', '-keypbe', 'PBE-SHA1-3DES', '-macalg', 'sha1'],
+    options: '-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1',
   },
   {
     name: 'pbes2', // AES-256, PBKDF2 with HMAC-SHA-256: 2 + 2 blocks an iteration, and the MAC
     hash: 'sha256',
     blocks: 5 * PFX_ITERATIONS,
-    options: ['-certpbe', 'AES-256-CBC', '-keypbe', 'AES-256-CBC', '-macalg', 'sha256'],
+    options: '-certpbe AES-256-CBC -keypbe AES-256-CBC -macalg sha256',
   },
 ];
 
@@ -139,116 +142,79 @@ function revokedCertificates(entries: number): Buffer {
 
 export function makeInputs(folder: string): Inputs {
   const file = (name: string): string => join(folder, name);
-  const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  };
-  const load = (name: string): Input => ({ path: file(name), bytes: readFileSync(file(name)) });
-  const save = (name: string, bytes: Uint8Array): Input => {
+  const save = (name: string, bytes: Uint8Array | string): string => {
     writeFileSync(file(name), bytes);
-    return load(name);
+    return file(name);
+  };
+  /** Runs in the folder; `command` is split at its spaces. */
+  const openssl = (command: string, ...more: string[]): void => {
+    const stdio = ['ignore', 'ignore', 'pipe'] as const;
+    execFileSync('openssl', [...command.split(' '), ...more], { cwd: folder, stdio: [...stdio] });
+  };
+  const subject = '/C=DE/O=Example GmbH/CN=';
+  const request = (name: string, commonName: string): void => {
+    openssl(
+      `req -newkey rsa:2048 -nodes -keyout ${name}.key -out ${name}.csr`,
+      '-subj',
+      subject + commonName,
+    );
   };
 
-  const subject = '/C=DE/O=Example GmbH/CN=';
-  const newRsa = ['-newkey', 'rsa:2048', '-nodes'];
-  writeFileSync(file('extensions'), EXTENSIONS);
-  openssl('req', '-x509', ...newRsa, '-keyout', file('ca.key'), '-out', file('ca.pem'), '-days', '30',
-    '-subj', `${subject}Example Mail CA`, ...CA_EXTENSIONS.flatMap((line) => ['-addext', line])); // biome-ignore format: a command line
-  openssl(
-    'req',
-    ...newRsa,
-    '-keyout',
-    file('key.pem'),
-    '-out',
-    file('request.pem'),
-    '-subj',
-    `${subject}Alice`,
-  );
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    file('request.pem'),
-    '-CA',
-    file('ca.pem'),
-    '-CAkey',
-    file('ca.key'),
-    '-set_serial',
-    '0x1a2b3c4d5e6f7081',
-    '-days',
-    '20',
-    '-extfile',
-    file('extensions'),
-    '-out',
-    file('cert.pem'),
-  );
-  for (const name of ['ca', 'cert']) {
-    openssl('x509', '-in', file(`${name}.pem`), '-outform', 'DER', '-out', file(`${name}.der`));
-  }
-  openssl('pkcs8', '-topk8', '-nocrypt', '-in', file('key.pem'), '-outform', 'DER', '-out', file('key.der'));
+  save('ca.ext', CA_EXTENSIONS);
+  save('cert.ext', EXTENSIONS);
+  request('ca', 'Example Mail CA');
+  openssl('x509 -req -in ca.csr -signkey ca.key -days 30 -extfile ca.ext -out ca.pem');
+  request('cert', 'Alice');
+  openssl(`x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -set_serial 0x${CERTIFICATE_SERIAL}\
+ -days 20 -extfile cert.ext -out cert.pem`);
+  openssl('x509 -in ca.pem -outform DER -out ca.der');
+  openssl('x509 -in cert.pem -outform DER -out cert.der');
+  openssl('pkcs8 -topk8 -nocrypt -in cert.key -outform DER -out key.der');
 
-  const pfx = PFX_PROFILES.map(({ options, ...profile }, index) => {
-    openssl(
-      'pkcs12',
-      '-export',
-      '-in',
-      file('cert.pem'),
-      '-inkey',
-      file('key.pem'),
-      '-name',
-      'Alice',
-      '-passout',
-      `pass:${PASSWORD}`,
-      '-iter',
-      String(PFX_ITERATIONS),
-      ...options,
-      '-out',
-      file(`${index}.pfx`),
-    );
-    return { ...profile, input: load(`${index}.pfx`) };
+  const pfx = PFX_PROFILES.map(({ options, ...profile }): PfxInput => {
+    const name = `${profile.name}.pfx`;
+    openssl(`pkcs12 -export -in cert.pem -inkey cert.key -name Alice -passout pass:${PASSWORD}\
+ -iter ${PFX_ITERATIONS} ${options} -out ${name}`);
+    return { ...profile, file: file(name) };
   });
 
-  const mails = SIZES.map(({ label, bytes }, index): MailInputs => {
-    const plain = save(`${index}.eml`, plainMail(bytes));
-    const make = (name: string, ...args: string[]): Input => {
-      openssl('cms', '-in', plain.path, '-out', file(name), ...args);
-      return load(name);
+  const mails = SIZES.map(({ label, bytes }): MailInputs => {
+    const prefix = label.replace(' ', '');
+    const plain = save(`${prefix}.eml`, plainMail(bytes));
+    const make = (name: string, options: string): string => {
+      openssl(`cms -in ${prefix}.eml -out ${prefix}.${name} ${options}`);
+      return file(`${prefix}.${name}`);
     };
-    const signing = ['-sign', '-signer', file('cert.pem'), '-inkey', file('key.pem'), '-md', 'sha256'];
-    const encrypting = ['-encrypt', '-aes-256-cbc', '-recip', file('cert.pem')];
-    const headers = ['-from', 'alice@example.com', '-to', 'bob@example.com', '-subject', 'Benchmark'];
     // The command ends some lines in CRLF, some in LF; a mail server hands over CRLF.
-    const makeMail = (name: string, ...args: string[]): Input => {
-      const text = Buffer.from(make(name, ...args, ...headers).bytes).toString('latin1');
-      return save(name, Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1'));
+    const makeMail = (name: string, options: string): string => {
+      const path = make(name, `${options} -from alice@example.com -to bob@example.com -subject Benchmark`);
+      writeFileSync(path, readFileSync(path, 'latin1').replace(/\r?\n/g, '\r\n'), 'latin1');
+      return path;
     };
+    const signing = '-sign -signer cert.pem -inkey cert.key -md sha256';
+    const encrypting = '-encrypt -aes-256-cbc -recip cert.pem';
     return {
       size: label,
       plain,
-      signed: makeMail(`${index}.signed.eml`, ...signing),
-      encrypted: makeMail(`${index}.encrypted.eml`, ...encrypting),
-      signedDer: make(`${index}.signed.der`, ...signing, '-outform', 'DER'),
-      encryptedDer: make(`${index}.encrypted.der`, ...encrypting, '-outform', 'DER'),
-      encryptedOaepDer: make(
-        `${index}.oaep.der`,
-        ...encrypting,
-        '-keyopt',
-        'rsa_padding_mode:oaep',
-        '-outform',
-        'DER',
-      ),
+      signed: makeMail('signed.eml', signing),
+      encrypted: makeMail('encrypted.eml', encrypting),
+      signedDer: make('signed.der', `${signing} -outform DER`),
+      encryptedDer: make('encrypted.der', `${encrypting} -outform DER`),
+      encryptedOaepDer: make('oaep.der', `${encrypting} -keyopt rsa_padding_mode:oaep -outform DER`),
     };
   });
 
   return {
     folder,
-    ca: load('ca.der'),
+    ca: file('ca.der'),
     caPem: file('ca.pem'),
-    certificate: load('cert.der'),
+    certificate: file('cert.der'),
     certificatePem: file('cert.pem'),
-    key: load('key.der'),
-    keyPem: file('key.pem'),
+    key: file('key.der'),
+    keyPem: file('cert.key'),
     structure: save('revoked.der', revokedCertificates(3792)),
     pfx,
+    password: PASSWORD,
     mails,
   };
 }

@@ -1,24 +1,22 @@
 /**
  * History lookup: in a key store of 1,000 users with 10 certificates each, the key for a mail that names three
- * recipients, of which the store knows one. No rival has such a store; the bare limit is one query by primary key on
- * a table of as many rows in SQLite.
+ * recipients, of which the store knows one. No rival has such a store.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
-import type { RecipientIdentifier } from '../src/index.js';
+import type { Certificate, KeyStore, RecipientIdentifier } from '../src/index.js';
+import { assertResult } from './implementation.js';
 import { seededRandom } from './inputs.js';
-import { BARE, MAILSEAL, mailseal } from './mailseal.js';
-import type { Case, Group } from './measure.js';
-import { assertResult, type Peers } from './subject.js';
+import type { Operation } from './measure.js';
 
-const USERS = 1000;
-const HISTORY = 10;
+export const USERS = 1000;
+export const HISTORY = 10;
 /** Different mails, asked for in turn, so that no answer is simply remembered. */
-const MAILS = 1000;
-const JOB = 'lookup';
+export const MAILS = 1000;
+
+type Mailseal = typeof import('../src/index.js');
 
 /** Makes certificates for P-256 keys by filling in a template; their signatures are wrong, which no store checks. */
 class CertificateMaker {
@@ -27,23 +25,12 @@ class CertificateMaker {
   readonly #keyIdentifierAt: number;
   readonly #serialAt: number;
 
-  constructor(folder: string) {
-    const file = (name: string): string => join(folder, name);
+  constructor(mailseal: Mailseal, folder: string) {
     const serial = '7f6e5d4c3b2a1908';
-    const key = [
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      file('template.key'),
-    ];
-    const options = ['-subj', '/CN=User', '-set_serial', `0x${serial}`, '-outform', 'DER', '-days', '30'];
-    execFileSync('openssl', ['req', '-x509', ...key, ...options, '-out', file('template.der')], {
-      stdio: 'ignore',
-    });
-    this.#template = readFileSync(file('template.der'));
+    const command = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=User\
+ -set_serial 0x${serial} -days 30 -outform DER -keyout template.key -out template.der`;
+    execFileSync('openssl', command.split(' '), { cwd: folder, stdio: 'ignore' });
+    this.#template = readFileSync(join(folder, 'template.der'));
     const { publicKey } = mailseal.Certificate.parse(this.#template);
     this.#pointAt = this.#template.indexOf(publicKey.bits);
     this.#keyIdentifierAt = this.#template.indexOf(publicKey.keyIdentifier);
@@ -66,7 +53,7 @@ class CertificateMaker {
 }
 
 /** Runs over a list again and again. */
-function rotate<T>(items: readonly T[]): () => T {
+export function rotate<T>(items: readonly T[]): () => T {
   let at = 0;
   return () => {
     const item = items[at] as T;
@@ -75,12 +62,15 @@ function rotate<T>(items: readonly T[]): () => T {
   };
 }
 
-export async function lookupGroups({ inputs: { folder } }: Peers): Promise<Group[]> {
-  const maker = new CertificateMaker(folder);
+/** A mail's recipients, and the public key identifier of the one that is known. */
+interface LookupMail {
+  recipients: RecipientIdentifier[];
+  keyIdentifier: Uint8Array;
+}
+
+/** Leaves no entry behind but those that the mails name: a full heap would slow down what is timed. */
+async function fill(mailseal: Mailseal, store: KeyStore, maker: CertificateMaker): Promise<LookupMail[]> {
   const random = seededRandom(USERS);
-  const store = await mailseal.openKeyStore(`sqlite:${join(folder, 'keys.db')}`, {
-    sealKey: randomBytes(32),
-  });
   const entries = Array.from({ length: USERS * HISTORY }, (_, index) => {
     const made = maker.make(index);
     return {
@@ -90,48 +80,36 @@ export async function lookupGroups({ inputs: { folder } }: Peers): Promise<Group
     };
   });
   const added = await store.addMany(entries);
-  assertResult(
-    added.every(({ outcome }) => outcome === 'added'),
-    JOB,
-    MAILSEAL.impl,
-  );
+  assertResult(added.every(({ outcome }) => outcome === 'added'));
 
-  const identify = (serial: number): RecipientIdentifier => {
-    const { issuer, serialNumber } = mailseal.Certificate.parse(maker.make(serial).certificate);
+  const identify = ({ issuer, serialNumber }: Certificate): RecipientIdentifier => {
     return { type: 'issuerAndSerialNumber', issuer, serialNumber };
   };
-  const mails = Array.from({ length: MAILS }, (_, index) => {
+  const stranger = (serial: number): RecipientIdentifier => {
+    return identify(mailseal.Certificate.parse(maker.make(serial).certificate));
+  };
+  return Array.from({ length: MAILS }, (_, index) => {
     const known = entries[Math.floor(random() * entries.length)]?.certificate;
     if (known === undefined) throw new Error('no certificate');
-    const { issuer, serialNumber } = known;
-    const recipients: RecipientIdentifier[] = [
-      identify(0x1000_0000 + 2 * index),
-      { type: 'issuerAndSerialNumber', issuer, serialNumber },
-      identify(0x1000_0001 + 2 * index),
-    ];
-    return { recipients, keyIdentifier: known.publicKey.keyIdentifier };
+    return {
+      recipients: [stranger(0x1000_0000 + 2 * index), identify(known), stranger(0x1000_0001 + 2 * index)],
+      keyIdentifier: known.publicKey.keyIdentifier,
+    };
   });
-  for (const { recipients, keyIdentifier } of mails.slice(0, 10)) {
-    const found = await store.find(recipients);
-    const right = found.length === 1 && found[0]?.recipient === 1;
-    const key = found[0]?.privateKey.publicKey.keyIdentifier;
-    assertResult(right && key !== undefined && Buffer.compare(key, keyIdentifier) === 0, JOB, MAILSEAL.impl);
-  }
-  const nextMail = rotate(mails);
-  return [[{ job: JOB, ...MAILSEAL, run: () => store.find(nextMail().recipients) }, bareCase(folder)]];
 }
 
-/** One row by a 20-octet primary key, with as many octets beside it as a sealed P-256 key has. */
-function bareCase(folder: string): Case {
-  const database = new Database(join(folder, 'bare.db'));
-  database.exec('CREATE TABLE keys (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID');
-  const insert = database.prepare('INSERT INTO keys VALUES (?, ?)');
-  const ids = Array.from({ length: USERS * HISTORY }, () => randomBytes(20));
-  database.transaction(() => {
-    for (const id of ids) insert.run(id, randomBytes(170));
-  })();
-  const select = database.prepare('SELECT sealed FROM keys WHERE id = ?');
-  const nextId = rotate(ids.slice(0, MAILS));
-  const version = `sqlite ${database.prepare('SELECT sqlite_version()').pluck().get()}`;
-  return { job: JOB, impl: BARE.impl, version, run: () => select.get(nextId()) };
+/** The package is a parameter, so that this file loads nothing of it. */
+export async function mailsealLookup(mailseal: Mailseal, folder: string): Promise<Operation> {
+  const store = await mailseal.openKeyStore(`sqlite:${join(folder, 'keys.db')}`, {
+    sealKey: randomBytes(32),
+  });
+  const mails = await fill(mailseal, store, new CertificateMaker(mailseal, folder));
+  for (const { recipients, keyIdentifier } of mails.slice(0, 10)) {
+    const found = await store.find(recipients);
+    const key = found[0]?.privateKey.publicKey.keyIdentifier;
+    assertResult(found.length === 1 && found[0]?.recipient === 1);
+    assertResult(key !== undefined && Buffer.compare(key, keyIdentifier) === 0);
+  }
+  const nextMail = rotate(mails);
+  return () => store.find(nextMail().recipients);
 }

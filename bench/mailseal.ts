@@ -1,7 +1,10 @@
-/** The built package, since that is what users run; its types come from the sources, so no build is needed to check. */
+/** mailseal: the built package, since that is what users run. Its types come from the sources: checks need no build. */
 import { readFileSync } from 'node:fs';
+import type { Implementation } from './implementation.js';
+import type { Inputs } from './inputs.js';
+import { mailsealLookup } from './lookup.js';
 
-export const mailseal = (await import(
+const mailseal = (await import(
   new URL('../dist/index.js', import.meta.url).href
 )) as typeof import('../src/index.js');
 
@@ -9,11 +12,54 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string;
 };
 
-/** The fields that every case of mailseal has. */
-export const MAILSEAL = { impl: 'mailseal', version } as const;
-
-/** The fields of a physical limit: the bare operation through node:crypto, or another named library. */
-export const BARE = {
-  impl: 'bare',
-  version: `node ${process.versions.node}, openssl ${process.versions.openssl}`,
-};
+export async function create(inputs: Inputs): Promise<Implementation> {
+  const certificate = mailseal.Certificate.parse(readFileSync(inputs.certificate));
+  const privateKey = mailseal.PrivateKey.parse(readFileSync(inputs.key));
+  const ca = mailseal.Certificate.parse(readFileSync(inputs.ca));
+  const keys = mailseal.keyRing({ entries: [{ privateKey, certificate }] });
+  return {
+    version,
+    form: 'SMIME',
+    tape(file) {
+      const der = readFileSync(file);
+      return () => mailseal.parseDer(der);
+    },
+    certificate(file) {
+      const der = readFileSync(file);
+      return () => {
+        const { subject, issuer, serialNumber, notAfter, publicKey } = mailseal.Certificate.parse(der);
+        return {
+          commonName: subject.rdns.flat().find(({ name }) => name === 'CN')?.value ?? '',
+          issuer: issuer.rdns,
+          serial: Buffer.from(serialNumber).toString('hex'),
+          notAfter,
+          modulusLength: publicKey.modulusLength ?? 0,
+        };
+      };
+    },
+    pfx(_name, file) {
+      const bytes = readFileSync(file);
+      return () => {
+        const { entries } = mailseal.readPfx(bytes, inputs.password);
+        return [entries.length, entries.filter((entry) => entry.certificate !== undefined).length];
+      };
+    },
+    sign({ plain }) {
+      const mail = readFileSync(plain);
+      return () => mailseal.sign(mail, { signers: [{ privateKey, certificate }] });
+    },
+    verify({ signed }) {
+      const mail = readFileSync(signed);
+      return async () => (await mailseal.verify(mail, { trust: [ca] })).valid;
+    },
+    encrypt({ plain }) {
+      const mail = readFileSync(plain);
+      return () => mailseal.encrypt(mail, { recipients: [certificate], cipher: 'aes256-cbc' });
+    },
+    decrypt({ encrypted }) {
+      const mail = readFileSync(encrypted);
+      return async () => (await mailseal.decrypt(mail, { keys })).content;
+    },
+    lookup: () => mailsealLookup(mailseal, inputs.folder),
+  };
+}

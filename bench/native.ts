@@ -2,15 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ProcessCase, ROUND_MS, type Row } from './measure.js';
+import { ROUND_MS, type Row } from './measure.js';
+import type { Peer } from './peer.js';
 
 const SOURCE = fileURLToPath(new URL('native/libcrypto.c', import.meta.url));
 
-/** Makes the case of one job; FILES as the operation wants them. */
-export type Native = (operation: string, job: string, ...files: string[]) => ProcessCase[];
-
 /** Without a C compiler or OpenSSL's headers the run goes on without this peer, and says why. */
-export function compileNative(folder: string): Native {
+export function compileNative(folder: string): Peer[] {
   const binary = join(folder, 'libcrypto');
   const compiler = process.env.CC ?? 'cc';
   try {
@@ -26,16 +24,17 @@ export function compileNative(folder: string): Native {
         .split('\n')
         .find((line) => line.includes('error')) ?? message;
     console.error(`without libcrypto: ${compiler} can't compile bench/native/libcrypto.c: ${reason}`);
-    return () => [];
+    return [];
   }
-  return (operation, job, ...files) => [
+  return [
     {
-      job,
-      impl: 'libcrypto',
-      measure: () =>
-        JSON.parse(
-          execFileSync(binary, [operation, job, String(ROUND_MS), ...files], { encoding: 'utf8' }),
-        ) as Row,
+      async measure({ name, native }) {
+        if (native === undefined) return null;
+        const [operation, ...files] = native;
+        const args = [operation, name, String(ROUND_MS), ...files];
+        return JSON.parse(execFileSync(binary, args, { encoding: 'utf8' })) as Row;
+      },
+      close() {},
     },
   ];
 }

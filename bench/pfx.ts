@@ -1,36 +1,18 @@
-/**
- * Opening one PFX file: decode, check the MAC, decrypt, decode the key and the certificate. The bare limit is one
- * SHA-1 or SHA-256 over as many blocks as the key derivations compress.
- */
-import { createHash } from 'node:crypto';
-import { PASSWORD } from './inputs.js';
-import { BARE, MAILSEAL, mailseal } from './mailseal.js';
-import type { Group } from './measure.js';
-import { assertResult, type Peers } from './subject.js';
+/** Opening one PFX file: decode, check the MAC, decrypt, decode the key and the certificate. */
+import { assertResult, type Implementation, type Jobs } from './implementation.js';
+import type { Inputs } from './inputs.js';
 
-const BLOCK = 64; // octets, of SHA-1 and SHA-256
-
-export async function pfxGroups({ inputs, native, rivals }: Peers): Promise<Group[]> {
-  const groups: Group[] = [];
-  for (const { name, input, hash, blocks } of inputs.pfx) {
-    const job = `pfx ${name}`;
-    const { bytes, path } = input;
-    const message = new Uint8Array(blocks * BLOCK);
-    const { entries } = mailseal.readPfx(bytes, PASSWORD);
-    assertResult(entries.length === 1 && entries[0]?.certificate !== undefined, job, MAILSEAL.impl);
-    const group: Group = [
-      { job, ...MAILSEAL, run: () => mailseal.readPfx(bytes, PASSWORD) },
-      ...native('pfx', job, path),
-      { job, ...BARE, run: () => createHash(hash).update(message).digest() },
-    ];
-    for (const { impl, version, pfx, pbes2Only } of rivals) {
-      if (pfx === undefined || (pbes2Only && name !== 'pbes2')) continue;
-      const run = pfx(bytes, PASSWORD);
-      const [keys, certificates] = await run();
-      assertResult(keys === 1 && certificates === 1, job, impl);
-      group.push({ job, impl, version, run });
-    }
-    groups.push(group);
+export function pfxJobs({ pfx }: Implementation, inputs: Inputs): Jobs {
+  const jobs: Jobs = {};
+  for (const { name, file } of inputs.pfx) {
+    jobs[`pfx ${name}`] = async () => {
+      const open = pfx?.(name, file);
+      if (open !== undefined) {
+        const [keys, certificates] = await open();
+        assertResult(keys === 1 && certificates === 1);
+      }
+      return open;
+    };
   }
-  return groups;
+  return jobs;
 }

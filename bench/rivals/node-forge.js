@@ -1,32 +1,32 @@
 /**
- * node-forge: all in JavaScript, on strings of one character an octet. Those strings are made outside the timing.
- * It has no MIME, and its PKCS#7 can't verify.
+ * node-forge: all in JavaScript, on strings of one character an octet. Those strings are made outside the timing, the
+ * buffers that it reads them through within. It has no MIME, and its PKCS#7 can't verify.
  */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import forge from 'node-forge';
 
 const { version } = createRequire(import.meta.url)('node-forge/package.json');
 const { asn1, pki, pkcs7, pkcs12 } = forge;
 
-const toBinary = (bytes) => Buffer.from(bytes).toString('latin1');
+const readBinary = (file) => readFileSync(file, 'latin1');
+const parse = (binary) => asn1.fromDer(forge.util.createBuffer(binary));
 const fromBinary = (binary) => Buffer.from(binary, 'latin1');
 
-export async function create(identity) {
-  const certificate = pki.certificateFromAsn1(asn1.fromDer(toBinary(identity.certificate)));
-  const key = pki.privateKeyFromAsn1(asn1.fromDer(toBinary(identity.key)));
+export async function create(inputs) {
+  const certificate = pki.certificateFromAsn1(parse(readBinary(inputs.certificate)));
+  const key = pki.privateKeyFromAsn1(parse(readBinary(inputs.key)));
   return {
-    impl: 'node-forge',
     version,
-    parse(der) {
-      const binary = toBinary(der);
-      return () => asn1.fromDer(binary);
+    form: 'DER',
+    tape(file) {
+      const binary = readBinary(file);
+      return () => parse(binary);
     },
-    certificate(der) {
-      const binary = toBinary(der);
+    certificate(file) {
+      const binary = readBinary(file);
       return () => {
-        const { subject, issuer, serialNumber, validity, publicKey } = pki.certificateFromAsn1(
-          asn1.fromDer(binary),
-        );
+        const { subject, issuer, serialNumber, validity, publicKey } = pki.certificateFromAsn1(parse(binary));
         return {
           commonName: subject.getField('CN').value,
           issuer,
@@ -36,18 +36,18 @@ export async function create(identity) {
         };
       };
     },
-    pfx(pfx, password) {
-      const binary = toBinary(pfx);
+    pfx(_name, file) {
+      const binary = readBinary(file);
       const { certBag, pkcs8ShroudedKeyBag } = pki.oids;
       return () => {
-        const opened = pkcs12.pkcs12FromAsn1(asn1.fromDer(binary), password);
+        const opened = pkcs12.pkcs12FromAsn1(parse(binary), inputs.password);
         const keys = opened.getBags({ bagType: pkcs8ShroudedKeyBag })[pkcs8ShroudedKeyBag];
         const certificates = opened.getBags({ bagType: certBag })[certBag];
         return [keys.filter((bag) => bag.key).length, certificates.filter((bag) => bag.cert).length];
       };
     },
-    sign(content) {
-      const binary = toBinary(content);
+    sign({ plain }) {
+      const binary = readBinary(plain);
       return () => {
         const message = pkcs7.createSignedData();
         message.content = forge.util.createBuffer(binary);
@@ -66,8 +66,8 @@ export async function create(identity) {
         return fromBinary(asn1.toDer(message.toAsn1()).getBytes());
       };
     },
-    encrypt(content) {
-      const binary = toBinary(content);
+    encrypt({ plain }) {
+      const binary = readBinary(plain);
       return () => {
         const message = pkcs7.createEnvelopedData();
         message.addRecipient(certificate);
@@ -76,10 +76,10 @@ export async function create(identity) {
         return fromBinary(asn1.toDer(message.toAsn1()).getBytes());
       };
     },
-    decrypt(encrypted) {
-      const binary = toBinary(encrypted);
+    decrypt({ encryptedDer }) {
+      const binary = readBinary(encryptedDer);
       return () => {
-        const message = pkcs7.messageFromAsn1(asn1.fromDer(binary));
+        const message = pkcs7.messageFromAsn1(parse(binary));
         message.decrypt(message.findRecipient(certificate), key);
         return fromBinary(message.content.getBytes());
       };

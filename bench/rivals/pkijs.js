@@ -2,6 +2,7 @@
  * pkijs on the engine of @peculiar/webcrypto, so OpenSSL does the cryptography. It has no MIME, opens no PFX with
  * the PKCS#12 ciphers, and decrypts key transport by RSAES-OAEP only, since Node 20 refuses RSAES-PKCS1-v1_5.
  */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Crypto } from '@peculiar/webcrypto';
 import * as asn1js from 'asn1js';
@@ -24,32 +25,31 @@ const OID = {
 
 /** pkijs wants ArrayBuffers. */
 const arrayBuffer = (bytes) => new Uint8Array(bytes).buffer;
+const read = (file) => arrayBuffer(readFileSync(file));
 
 const contentInfo = (contentType, content) => {
   const info = new pkijs.ContentInfo({ contentType, content });
   return new Uint8Array(info.toSchema().toBER());
 };
 
-export async function create(identity) {
+export async function create(inputs) {
   const crypto = new Crypto();
   pkijs.setEngine('peculiar', new pkijs.CryptoEngine({ name: 'peculiar', crypto }));
-  const certificate = pkijs.Certificate.fromBER(identity.certificate);
-  const ca = pkijs.Certificate.fromBER(identity.ca);
-  const importKey = (name, usage) =>
-    crypto.subtle.importKey('pkcs8', identity.key, { name, hash: 'SHA-256' }, true, [usage]);
-  const signingKey = await importKey('RSASSA-PKCS1-v1_5', 'sign');
+  const certificate = pkijs.Certificate.fromBER(read(inputs.certificate));
+  const ca = pkijs.Certificate.fromBER(read(inputs.ca));
+  const importKey = (algorithm, usage) =>
+    crypto.subtle.importKey('pkcs8', read(inputs.key), algorithm, true, [usage]);
+  const signingKey = await importKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, 'sign');
   // `openssl cms -keyopt rsa_padding_mode:oaep` uses the default of RFC 8017, SHA-1.
-  const oaep = { name: 'RSA-OAEP', hash: 'SHA-1' };
-  const decryptionKey = await crypto.subtle.importKey('pkcs8', identity.key, oaep, true, ['decrypt']);
+  const decryptionKey = await importKey({ name: 'RSA-OAEP', hash: 'SHA-1' }, 'decrypt');
 
   const attribute = (type, value) => new pkijs.Attribute({ type, values: [value] });
 
   return {
-    impl: 'pkijs',
     version,
-    pbes2Only: true,
-    oaepOnly: true,
-    certificate(der) {
+    form: 'DER',
+    certificate(file) {
+      const der = read(file);
       return () => {
         const parsed = pkijs.Certificate.fromBER(der);
         const name = parsed.subject.typesAndValues.find(({ type }) => type === OID.commonName);
@@ -62,8 +62,10 @@ export async function create(identity) {
         };
       };
     },
-    pfx(pfx, passwordText) {
-      const password = arrayBuffer(Buffer.from(passwordText));
+    pfx(name, file) {
+      if (name !== 'pbes2') return undefined;
+      const pfx = read(file);
+      const password = arrayBuffer(Buffer.from(inputs.password));
       return async () => {
         const opened = pkijs.PFX.fromBER(pfx);
         await opened.parseInternalValues({ password, checkIntegrity: true });
@@ -88,8 +90,8 @@ export async function create(identity) {
         return [keys, certificates];
       };
     },
-    sign(content) {
-      const data = arrayBuffer(content);
+    sign({ plain }) {
+      const data = read(plain);
       return async () => {
         const digest = await crypto.subtle.digest('SHA-256', data);
         const signed = new pkijs.SignedData({
@@ -118,8 +120,9 @@ export async function create(identity) {
         return contentInfo(OID.signedData, signed.toSchema(true));
       };
     },
-    verify(signature, content) {
-      const data = arrayBuffer(content);
+    verify({ plain, signedDer }) {
+      const data = read(plain);
+      const signature = read(signedDer);
       return () => {
         const signed = new pkijs.SignedData({ schema: pkijs.ContentInfo.fromBER(signature).content });
         return signed.verify({
@@ -131,8 +134,8 @@ export async function create(identity) {
         });
       };
     },
-    encrypt(content) {
-      const data = arrayBuffer(content);
+    encrypt({ plain }) {
+      const data = read(plain);
       return async () => {
         const enveloped = new pkijs.EnvelopedData();
         enveloped.addRecipientByCertificate(certificate, { useOAEP: false });
@@ -140,7 +143,8 @@ export async function create(identity) {
         return contentInfo(OID.envelopedData, enveloped.toSchema());
       };
     },
-    decrypt(encrypted) {
+    decrypt({ encryptedOaepDer }) {
+      const encrypted = read(encryptedOaepDer);
       return async () => {
         const enveloped = new pkijs.EnvelopedData({ schema: pkijs.ContentInfo.fromBER(encrypted).content });
         return new Uint8Array(

@@ -1,0 +1,64 @@
+/**
+ * Mail: sign (clear-signed, SHA-256), verify (with the path to the CA), encrypt (AES-256-CBC, RSA), decrypt. mailseal
+ * turns mail octets into mail octets; node-forge and pkijs have no MIME, so they start and end with bare CMS in DER,
+ * which spares them base64 and line ends. The `openssl` command checks what is written.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assertResult, type Implementation, type Jobs } from './implementation.js';
+import type { Inputs } from './inputs.js';
+
+export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
+  const { form } = implementation;
+  const { certificatePem, keyPem, caPem, folder } = inputs;
+  const jobs: Jobs = {};
+
+  const openssl = (message: Uint8Array, ...options: string[]): Uint8Array => {
+    const input = join(folder, 'to-check');
+    const output = join(folder, 'checked');
+    writeFileSync(input, message);
+    const args = ['cms', '-inform', form, '-in', input, '-out', output, ...options];
+    execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    return readFileSync(output);
+  };
+
+  for (const mail of inputs.mails) {
+    const { size, plain } = mail;
+    const isPlain = (content: Uint8Array): boolean => bodyOf(content).equals(bodyOf(readFileSync(plain)));
+
+    jobs[`sign ${size}`] = async () => {
+      const sign = implementation.sign?.(mail);
+      if (sign !== undefined) {
+        const content = form === 'DER' ? ['-binary', '-content', plain] : [];
+        openssl(await sign(), '-verify', '-CAfile', caPem, ...content); // fails unless it verifies
+      }
+      return sign;
+    };
+    jobs[`verify ${size}`] = async () => {
+      const verify = implementation.verify?.(mail);
+      if (verify !== undefined) assertResult(await verify());
+      return verify;
+    };
+    jobs[`encrypt ${size}`] = async () => {
+      const encrypt = implementation.encrypt?.(mail);
+      if (encrypt !== undefined) {
+        const recipient = ['-recip', certificatePem, '-inkey', keyPem];
+        assertResult(isPlain(openssl(await encrypt(), '-decrypt', ...recipient)));
+      }
+      return encrypt;
+    };
+    jobs[`decrypt ${size}`] = async () => {
+      const decrypt = implementation.decrypt?.(mail);
+      if (decrypt !== undefined) assertResult(isPlain(await decrypt()));
+      return decrypt;
+    };
+  }
+  return jobs;
+}
+
+/** What follows the header: mailseal leaves the fields of a mail, such as From, outside what it encrypts. */
+function bodyOf(entity: Uint8Array): Buffer {
+  const bytes = Buffer.from(entity);
+  return bytes.subarray(bytes.indexOf('\r\n\r\n'));
+}
