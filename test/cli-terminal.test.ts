@@ -146,8 +146,8 @@ const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linu
 
 describe.skipIf(!hasScript)('at a terminal (needs util-linux script)', () => {
   /** Types `keys` when the prompt is there. */
-  async function typed(keys: string): Promise<{ status: number | null; output: string }> {
-    const line = `"${process.execPath}" "${MAIN}" import anna.p12 --store sqlite:typed.db`;
+  async function typed(keys: string, more = ''): Promise<{ status: number | null; output: string }> {
+    const line = `"${process.execPath}" "${MAIN}" import anna.p12 --store sqlite:typed.db ${more}`;
     const child = spawn('script', ['-qec', line, '/dev/null'], {
       cwd: folder,
       env: { ...process.env, ...env },
@@ -162,14 +162,18 @@ describe.skipIf(!hasScript)('at a terminal (needs util-linux script)', () => {
     return { status, output };
   }
 
-  it('the password is asked for, and not echoed', async () => {
-    const { status, output } = await typed(`${ANNA_PASSWORD}\r`);
-    expect(output).toContain('Password of the PFX files:');
-    expect(output).toContain('1 imported');
-    for (const part of ['corr', 'horse', ANNA_PASSWORD.slice(0, 3)]) expect(output).not.toContain(part);
-    expect(output).not.toContain('*');
-    expect(status).toBe(0);
-  }, 20_000);
+  it.each(['', '--password-file -'])(
+    'the password is asked for, and not echoed: %s',
+    async (more) => {
+      const { status, output } = await typed(`${ANNA_PASSWORD}\r`, more);
+      expect(output).toContain('Password of the PFX files:');
+      expect(output).toMatch(/1 (?:imported|there already)/);
+      for (const part of ['corr', 'horse', ANNA_PASSWORD.slice(0, 3)]) expect(output).not.toContain(part);
+      expect(output).not.toContain('*');
+      expect(status).toBe(0);
+    },
+    20_000,
+  );
 
   it('Ctrl-C at the prompt ends it with one line', async () => {
     const { status, output } = await typed('\u0003');

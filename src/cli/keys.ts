@@ -58,8 +58,10 @@ function sealKeyIn(file: string): Uint8Array {
 
 /** The password that goes with `what`: from a file, the environment, or the terminal. */
 export async function passwordFor(what: string, file: string | undefined): Promise<string> {
-  if (file !== undefined) return readPasswordFile(file);
-  return process.env.MAILSEAL_PASSWORD ?? askPassword(`Password of ${what}`);
+  const typed = file === '-' && process.stdin.isTTY; // read as a file, it would be echoed
+  if (file !== undefined && !typed) return readPasswordFile(file);
+  const given = typed ? undefined : process.env.MAILSEAL_PASSWORD;
+  return given ?? askPassword(`Password of ${what}`);
 }
 
 export interface PfxFileOptions {

@@ -26,16 +26,22 @@ const passwordFile = (what: string) =>
 const out = () => new Option('--out <file>', 'write here, not to standard output');
 const json = () => new Option('--json', 'report as JSON');
 const message = () => new Argument('<file>', 'mail, PEM, DER or BER; - for standard input');
+const mail = () => new Argument('<file>', 'mail or MIME entity; - for standard input');
 
 const PASSWORD_HELP =
   '\nA password comes from --password-file, from MAILSEAL_PASSWORD, or is asked for without echo.';
 
+const FILE_FIRST = '\nAn option with several values takes all that follows it: put <file> before it.';
+
 const program = new Command('mailseal')
   .description('S/MIME with every past key: import PFX files, open old mail, verify, sign, encrypt.')
   .version(version)
-  .showHelpAfterError('(mailseal --help, or mailseal COMMAND --help, says more)')
   .exitOverride()
-  .configureHelp({ showGlobalOptions: false })
+  .addHelpText(
+    'after',
+    '\nExit status: 0 on success, 2 for a command line that makes no sense, 1 for everything else.' +
+      '\nEach error is one line on standard error: mailseal: CODE: what and where.',
+  )
   .configureOutput({ writeErr: () => undefined });
 
 const command = (name: string, description: string) =>
@@ -46,7 +52,7 @@ const command = (name: string, description: string) =>
     .configureOutput({ writeErr: () => undefined });
 
 command('import', 'Import PFX files into a key store: files, and folders with all below them.')
-  .argument('<path...>', 'PFX files and folders; in a folder, what is no PFX is passed over')
+  .argument('<path...>', 'PFX files and folders; other files in a folder are passed over')
   .addOption(store())
   .addOption(sealKey())
   .addOption(
@@ -98,10 +104,11 @@ command('verify', 'Check the signatures of a message, and who made them. Exit st
   .option('--now <date>', 'check as of this date, as in 2026-01-31 or 2026-01-31T12:00:00Z')
   .option('--allow-sha1', 'accept signatures made with SHA-1, as old mail has them')
   .addOption(json())
+  .addHelpText('after', FILE_FIRST)
   .action(verifyCommand);
 
 command('sign', 'Sign a mail.')
-  .addArgument(message())
+  .addArgument(mail())
   .addOption(store())
   .addOption(sealKey())
   .option('--from <address>', 'the user of the store who signs')
@@ -113,7 +120,7 @@ command('sign', 'Sign a mail.')
   .action(signCommand);
 
 command('encrypt', 'Encrypt a mail.')
-  .addArgument(message())
+  .addArgument(mail())
   .addOption(store())
   .addOption(sealKey())
   .option('--to <address...>', 'users of the store who can open it')
@@ -124,6 +131,7 @@ command('encrypt', 'Encrypt a mail.')
       .default('aes256-cbc'),
   )
   .addOption(out())
+  .addHelpText('after', FILE_FIRST)
   .action(encryptCommand);
 
 command(
@@ -135,7 +143,8 @@ command(
   .addOption(json())
   .addHelpText(
     'after',
-    '\nWithout a password, a PFX is shown as far as it is not encrypted. No private key is ever shown.',
+    '\nA password comes from --password-file or from MAILSEAL_PASSWORD; without one, a PFX is shown as far as it is not' +
+      '\nencrypted. No private key is ever shown.',
   )
   .action(inspectCommand);
 
