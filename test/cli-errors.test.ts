@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writePem } from '../src/bytes.js';
-import { everPrinted, expectFailure, mailseal, succeed, temporaryFolder } from './helpers/cli.js';
+import { everPrinted, expectFailure, mailseal, succeed } from './helpers/cli.js';
 import {
   ANNA_PASSWORD,
   anna,
@@ -18,6 +18,7 @@ import {
   secrets,
   writeFiles,
 } from './helpers/cli-files.js';
+import { temporaryFolder } from './helpers/peers.js';
 import { certBag, pfx, safe, shroudedKeyBag } from './helpers/pfx.js';
 import { issueCertificate } from './helpers/pki.js';
 import { vectorPath } from './helpers/vectors.js';

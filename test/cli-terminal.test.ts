@@ -7,16 +7,9 @@ import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { concat, writePem } from '../src/bytes.js';
-import {
-  command,
-  everPrinted,
-  expectFailure,
-  MAIN,
-  mailseal,
-  succeed,
-  temporaryFolder,
-} from './helpers/cli.js';
+import { command, everPrinted, expectFailure, MAIN, mailseal, succeed } from './helpers/cli.js';
 import { ANNA_PASSWORD, ca, MAIL, secrets, writeFiles } from './helpers/cli-files.js';
+import { temporaryFolder } from './helpers/peers.js';
 import { certBag, pfx, safe, shroudedKeyBag } from './helpers/pfx.js';
 import { issueCertificate } from './helpers/pki.js';
 

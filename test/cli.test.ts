@@ -11,16 +11,9 @@ import {
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writePem } from '../src/bytes.js';
-import {
-  command,
-  everPrinted,
-  MAIN,
-  mailseal,
-  succeed,
-  succeedJson,
-  temporaryFolder,
-} from './helpers/cli.js';
+import { command, everPrinted, MAIN, mailseal, succeed, succeedJson } from './helpers/cli.js';
 import { ANNA_PASSWORD, annaOld, MAIL, pfxOf, secrets, writeFiles } from './helpers/cli-files.js';
+import { temporaryFolder } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
 
 const folder = temporaryFolder();

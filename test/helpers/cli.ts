@@ -3,11 +3,9 @@
  * All that any run printed is kept, so that a test can look for secrets in it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { latin1 } from '../../src/bytes.js';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -77,11 +75,4 @@ export function expectFailure(run: Run, code: string): string {
   expect(run.stdout.toString()).toBe('');
   expect(run.status).toBe(code === 'USAGE' ? 2 : 1);
   return run.stderr;
-}
-
-/** A folder that is removed after the tests of the file. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mailseal-cli-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-  return folder;
 }

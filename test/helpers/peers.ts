@@ -3,15 +3,23 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 
 const works = (command: string) => spawnSync(command, ['--version']).error === undefined;
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 export const hasGpgsm = works('gpgsm') && works('gpg-agent');
 
-/** A folder that is removed when the process ends. */
+const folders: string[] = [];
+const gpgHomes: string[] = [];
+afterAll(() => {
+  for (const home of gpgHomes) spawnSync('gpgconf', ['--homedir', home, '--kill', 'all']);
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder that is removed after all tests of the file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mailseal-test-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 
@@ -47,7 +55,7 @@ export class Gpgsm {
     mkdirSync(this.#home, { mode: 0o700 });
     writeFileSync(join(this.#home, 'gpgsm.conf'), 'disable-crl-checks\ndisable-dirmngr\nno-secmem-warning\n');
     writeFileSync(join(this.#home, 'gpg-agent.conf'), 'allow-loopback-pinentry\n');
-    process.on('exit', () => spawnSync('gpgconf', ['--homedir', this.#home, '--kill', 'all']));
+    gpgHomes.push(this.#home);
   }
 
   /** @param passwordFile for the private keys, which gpgsm reads from a descriptor */
