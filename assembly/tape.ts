@@ -62,148 +62,255 @@ function checkContent(tag: u32, start: u32, end: u32): i32 {
 }
 
 /**
+ * Where the parser stands, six u32 in memory: next octet · next record · index of that record · behind the innermost
+ * open value on the stack · its end, or its parent's while its own is not known · that end, or 0 if the length is
+ * indefinite. The usual values are walked with all of it in registers; each other one is a call.
+ */
+const AT: usize = 0;
+const RECORD_PTR: usize = 4;
+const NEXT: usize = 8;
+const TOP: usize = 12;
+const END: usize = 16;
+const CLOSE_AT: usize = 20;
+
+/** An entry of the stack: the open value's record, its END and its CLOSE_AT. */
+const OPEN: u32 = 16;
+
+/** walk's other answer: all is parsed. */
+const ONE_MORE: bool = false;
+const DONE: bool = true;
+
+/**
+ * Values as DER has them: one octet of identifier, a definite length below 64 KiB in the fewest octets. Stops before any
+ * other, and before an error, for parseOne to look at. Nothing is called from here, so that V8 keeps its registers.
+ */
+function walk(state: u32, input: u32, tapeEnd: u32, stack: u32, stackEnd: u32): bool {
+  let at = load<u32>(state, AT);
+  let record = load<u32>(state, RECORD_PTR);
+  let next = load<u32>(state, NEXT);
+  let top = load<u32>(state, TOP);
+  let end = load<u32>(state, END);
+  let closeAt = load<u32>(state, CLOSE_AT);
+  while (true) {
+    while (at == closeAt) {
+      top -= OPEN;
+      store<u32>(load<u32>(top), next, 12);
+      if (top == stack) {
+        store<u32>(state, at, AT);
+        store<u32>(state, next, NEXT);
+        return DONE;
+      }
+      end = load<u32>(top - OPEN, 4);
+      closeAt = load<u32>(top - OPEN, 8);
+    }
+    if (at + 2 > end || record == tapeEnd) break;
+    const pair: u32 = load<u16>(at);
+    const identifier = pair & 0xff;
+    let size = pair >> 8;
+    let content = at + 2;
+    if (size > 127) {
+      if (size == 0x82) {
+        if (at + 4 > end) break;
+        const wide: u32 = load<u16>(at, 2);
+        size = ((wide & 0xff) << 8) | (wide >> 8);
+        if (size < 0x100) break;
+        content = at + 4;
+      } else if (size == 0x81) {
+        if (at + 3 > end) break;
+        size = load<u8>(at, 2);
+        if (size < 0x80) break;
+        content = at + 3;
+      } else break;
+    }
+    if (size > end - content || (identifier & 31) == 31 || (identifier & 0xdf) == 0) break;
+    const head = identifier | ((content - at) << 8) | ((identifier & 31) << 16);
+    if ((identifier & 0x20) == 0) {
+      ++next;
+      store<u64>(record, head | (<u64>(at - input) << 32));
+      at = content + size;
+      store<u64>(record, (at - input) | (<u64>next << 32), 8);
+    } else {
+      // A constructed string is none that DER has.
+      if (top == stackEnd || (identifier < 0x40 && (identifier & 0xfe) != 0x30)) break;
+      ++next;
+      store<u64>(record, head | (<u64>(at - input) << 32));
+      at = content;
+      end = content + size;
+      closeAt = end;
+      store<u32>(record, end - input, 8);
+      store<u32>(top, record);
+      store<u32>(top, end, 4);
+      store<u32>(top, end, 8);
+      top += OPEN;
+    }
+    record += RECORD;
+  }
+  store<u32>(state, at, AT);
+  store<u32>(state, record, RECORD_PTR);
+  store<u32>(state, next, NEXT);
+  store<u32>(state, top, TOP);
+  store<u32>(state, end, END);
+  store<u32>(state, closeAt, CLOSE_AT);
+  return ONE_MORE;
+}
+
+/** What is not DER in a value is not DER in all values around it. */
+function markOpen(stack: u32, top: u32): void {
+  while (top != stack) {
+    top -= OPEN;
+    const record = load<u32>(top);
+    const head = load<u32>(record);
+    if ((head & FLAG_NOT_DER) != 0) return; // then those around it are marked too
+    store<u32>(record, head | FLAG_NOT_DER);
+  }
+}
+
+/**
+ * One value of any form, or the error in its place, whose offset goes to `errorAt`.
+ * @returns a status of memory.ts
+ */
+function parseOne(
+  state: u32, input: u32, inputEnd: u32, tapeEnd: u32, stack: u32, stackEnd: u32, mode: u32, errorAt: u32,
+): i32 {
+  const start = load<u32>(state, AT);
+  const end = load<u32>(state, END);
+  const ends = end == inputEnd ? TRUNCATED : BAD_LENGTH;
+  let at = start;
+
+  // Identifier octets, 8.1.2.
+  store<u32>(errorAt, at - input);
+  if (at >= end) return ends;
+  const identifier: u32 = load<u8>(at++);
+  let tag = identifier & 31;
+  if (tag == 31) {
+    tag = 0;
+    let octet: u32 = 0;
+    let octets: u32 = 0;
+    do {
+      store<u32>(errorAt, at - input);
+      if (at >= end) return ends;
+      octet = load<u8>(at++);
+      tag = (tag << 7) | (octet & 127);
+      // 8.1.2.4.2 c): no leading zeros; three octets hold more than the 16 bits that a record has.
+      if ((octets == 0 && octet == 0x80) || ++octets > 3 || tag > 0xffff) return BAD_TAG;
+    } while (octet > 127);
+    if (tag < 31) return BAD_TAG;
+  }
+
+  // Length octets, 8.1.3.
+  store<u32>(errorAt, at - input);
+  if (at >= end) return ends;
+  let size: u32 = load<u8>(at++);
+  let flags: u32 = 0;
+  if (size == 0x80) {
+    if ((identifier & 0x20) == 0) return BAD_LENGTH; // 8.1.3.2 a): primitive is definite
+    flags = FLAG_INDEFINITE | FLAG_NOT_DER;
+    size = 0;
+  } else if (size > 0x80) {
+    let octets = size & 127;
+    if (octets > 8) return BAD_LENGTH; // 0xFF is reserved; more than 8 never carries a length
+    if (octets > end - at) return ends;
+    let wide: u64 = 0;
+    const leading = load<u8>(at);
+    while (octets-- != 0) wide = (wide << 8) | load<u8>(at++);
+    if (leading == 0 || wide < 128) flags = FLAG_NOT_DER; // 10.1: the fewest octets
+    store<u32>(errorAt, start - input);
+    if (wide > u32.MAX_VALUE) return TRUNCATED;
+    size = <u32>wide;
+  }
+
+  store<u32>(errorAt, start - input);
+  const top = load<u32>(state, TOP);
+  if ((identifier & 0xdf) == 0) {
+    // End-of-contents, 8.1.5.
+    if (identifier != 0 || top == stack || load<u32>(state, CLOSE_AT) != 0) return BAD_TAG;
+    if (at - start != 2 || size != 0) return BAD_LENGTH;
+    store<u32>(load<u32>(top - OPEN), start - input, 8);
+    store<u32>(state, at, AT);
+    store<u32>(state, at, CLOSE_AT); // walk closes it, as it does others
+    return OK;
+  }
+  if (size > end - at) return size > inputEnd - at ? TRUNCATED : BAD_LENGTH;
+  if (identifier < 0x40 && (identifier & 0x20) != 0 && tag < 31 && ((SEGMENTABLE >> tag) & 1) != 0) {
+    flags |= FLAG_NOT_DER;
+  }
+  if ((mode & MODE_STRICT) != 0) {
+    if (flags != 0) return NOT_DER;
+    if (identifier < 31) {
+      const status = checkContent(identifier, at, at + size);
+      if (status != OK) return status;
+    }
+  }
+
+  const record = load<u32>(state, RECORD_PTR);
+  const next = load<u32>(state, NEXT) + 1;
+  if (record == tapeEnd) return TOO_MANY_RECORDS;
+  store<u32>(record, identifier | ((at - start) << 8) | flags | (tag << 16));
+  store<u32>(record, start - input, 4);
+  store<u32>(record, at + size - input, 8);
+  store<u32>(record, next, 12);
+  store<u32>(state, record + RECORD, RECORD_PTR);
+  store<u32>(state, next, NEXT);
+  if (flags != 0) markOpen(stack, top);
+  if ((identifier & 0x20) == 0) {
+    store<u32>(state, at + size, AT);
+    return OK;
+  }
+  if (top == stackEnd) return TOO_DEEP;
+  const indefinite = (flags & FLAG_INDEFINITE) != 0;
+  const ownEnd = indefinite ? end : at + size;
+  const closeAt = indefinite ? 0 : ownEnd;
+  store<u32>(top, record);
+  store<u32>(top, ownEnd, 4);
+  store<u32>(top, closeAt, 8);
+  store<u32>(state, at, AT);
+  store<u32>(state, top + OPEN, TOP);
+  store<u32>(state, ownEnd, END);
+  store<u32>(state, closeAt, CLOSE_AT);
+  return OK;
+}
+
+/**
  * @param input     the octets, `length` of them
  * @param tape      room for `maxRecords` records
- * @param stack     room for `maxDepth` entries of 16 octets: record, end, 1 if indefinite
+ * @param stack     room for `maxDepth` entries of 16 octets
  * @param first     index that the root will have where the tape is copied to
- * @param result    two u32: number of records, offset of the error
+ * @param state     32 octets of work area; at the end the first two u32 are the number of records and the offset of
+ *                  the error
  * @returns a status of memory.ts
  */
 export function parseTape(
   input: u32, length: u32, tape: u32, maxRecords: u32, stack: u32, maxDepth: u32, mode: u32, first: u32,
-  result: u32,
+  state: u32,
 ): i32 {
   const inputEnd = input + length;
-  const strict = (mode & MODE_STRICT) != 0;
-  let at = input; // next octet
+  const tapeEnd = tape + maxRecords * RECORD;
+  const stackEnd = stack + maxDepth * OPEN;
+  const errorAt = state + 24;
+  store<u32>(state, input, AT);
+  store<u32>(state, tape, RECORD_PTR);
+  store<u32>(state, first, NEXT);
+  store<u32>(state, stack, TOP);
+  store<u32>(state, inputEnd, END);
+  store<u32>(state, 0, CLOSE_AT);
+
   let status = OK;
-  let errorAt = input;
-  let count: u32 = 0;
-  let depth: u32 = 0;
-  let top = stack - 16; // innermost open value
-  let end = inputEnd; // its end, or its parent's while its own is not known
-  let open = false; // is its length indefinite?
+  let done = false;
+  // In strict mode each value's content is looked at, which walk does not do: without room for records it only closes.
+  const strict = (mode & MODE_STRICT) != 0;
+  do {
+    status = parseOne(state, input, inputEnd, tapeEnd, stack, stackEnd, mode, errorAt);
+    if (status != OK) break;
+    if (load<u32>(state, TOP) == stack) done = true; // the root is primitive
+    else done = walk(state, input, strict ? load<u32>(state, RECORD_PTR) : tapeEnd, stack, stackEnd);
+  } while (!done);
 
-  while (true) {
-    // Close what ends here.
-    while (depth != 0 && !open && at == end) {
-      const record = load<u32>(top);
-      store<u32>(record, first + count, 12);
-      const notDer = load<u32>(record) & FLAG_NOT_DER;
-      top -= 16;
-      if (--depth == 0) break;
-      end = load<u32>(top, 4);
-      open = load<u32>(top, 8) != 0;
-      if (notDer != 0) {
-        const parent = load<u32>(top);
-        store<u32>(parent, load<u32>(parent) | FLAG_NOT_DER);
-      }
-    }
-    if (depth == 0 && count != 0) break;
-
-    // Identifier octets, 8.1.2.
-    const start = at;
-    errorAt = at;
-    if (at >= end) { status = end == inputEnd ? TRUNCATED : BAD_LENGTH; break; }
-    const identifier: u32 = load<u8>(at++);
-    let tag = identifier & 31;
-    if (tag == 31) {
-      tag = 0;
-      let octet: u32 = 0;
-      let octets: u32 = 0;
-      do {
-        errorAt = at;
-        if (at >= end) { status = end == inputEnd ? TRUNCATED : BAD_LENGTH; break; }
-        octet = load<u8>(at++);
-        tag = (tag << 7) | (octet & 127);
-        // 8.1.2.4.2 c): no leading zeros; three octets hold more than the 16 bits that a record has.
-        if ((octets == 0 && octet == 0x80) || ++octets > 3 || tag > 0xffff) { status = BAD_TAG; break; }
-      } while (octet > 127);
-      if (status == OK && tag < 31) status = BAD_TAG;
-      if (status != OK) break;
-    }
-
-    // Length octets, 8.1.3.
-    errorAt = at;
-    if (at >= end) { status = end == inputEnd ? TRUNCATED : BAD_LENGTH; break; }
-    let size: u32 = load<u8>(at++);
-    let flags: u32 = 0;
-    if (size > 127) {
-      if (size == 0x80) {
-        if ((identifier & 0x20) == 0) { status = BAD_LENGTH; break; } // 8.1.3.2 a): primitive is definite
-        flags = FLAG_INDEFINITE | FLAG_NOT_DER;
-        size = 0;
-      } else {
-        let octets = size & 127;
-        if (octets > 8) { status = BAD_LENGTH; break; } // 0xFF is reserved; more than 8 never carries a length
-        if (octets > end - at) { status = end == inputEnd ? TRUNCATED : BAD_LENGTH; break; }
-        let wide: u64 = 0;
-        const leading = load<u8>(at);
-        while (octets-- != 0) wide = (wide << 8) | load<u8>(at++);
-        if (leading == 0 || wide < 128) flags = FLAG_NOT_DER; // 10.1: the fewest octets
-        if (wide > u32.MAX_VALUE) { errorAt = start; status = TRUNCATED; break; }
-        size = <u32>wide;
-      }
-    }
-
-    // End-of-contents, 8.1.5.
-    if (identifier == 0) {
-      if (!open) { errorAt = start; status = BAD_TAG; break; }
-      if (at - start != 2 || size != 0) { errorAt = start; status = BAD_LENGTH; break; }
-      const record = load<u32>(top);
-      store<u32>(record, start - input, 8);
-      store<u32>(record, first + count, 12);
-      top -= 16;
-      if (--depth == 0) break;
-      end = load<u32>(top, 4);
-      open = load<u32>(top, 8) != 0;
-      const parent = load<u32>(top);
-      store<u32>(parent, load<u32>(parent) | FLAG_NOT_DER);
-      continue;
-    }
-    if (identifier == 0x20) { errorAt = start; status = BAD_TAG; break; }
-
-    errorAt = start;
-    if (size > end - at) { status = size > inputEnd - at ? TRUNCATED : BAD_LENGTH; break; }
-    if (identifier < 0x40 && (identifier & 0x20) != 0 && tag < 31 && ((SEGMENTABLE >> tag) & 1) != 0) flags |= FLAG_NOT_DER;
-    if (strict) {
-      if (flags != 0) { status = NOT_DER; break; }
-      if (identifier < 31) {
-        status = checkContent(identifier, at, at + size);
-        if (status != OK) break;
-      }
-    }
-
-    if (count == maxRecords) { status = TOO_MANY_RECORDS; break; }
-    const record = tape + count * RECORD;
-    ++count;
-    store<u32>(record, identifier | ((at - start) << 8) | flags | (tag << 16));
-    store<u32>(record, start - input, 4);
-    store<u32>(record, at + size - input, 8);
-    if ((identifier & 0x20) != 0) {
-      if (depth == maxDepth) { status = TOO_DEEP; break; }
-      ++depth;
-      top += 16;
-      open = (flags & FLAG_INDEFINITE) != 0;
-      if (!open) end = at + size;
-      store<u32>(top, record);
-      store<u32>(top, end, 4);
-      store<u32>(top, open ? 1 : 0, 8);
-    } else {
-      store<u32>(record, first + count, 12);
-      at += size;
-      if (flags != 0 && depth != 0) {
-        const parent = load<u32>(top);
-        store<u32>(parent, load<u32>(parent) | FLAG_NOT_DER);
-      }
-    }
-  }
-
-  if (status == OK && at < inputEnd && (mode & MODE_TRAILING) == 0) {
+  const end = load<u32>(state, AT);
+  if (status == OK && end < inputEnd && (mode & MODE_TRAILING) == 0) {
     status = TRAILING_DATA;
-    errorAt = at;
+    store<u32>(errorAt, end - input);
   }
-  store<u32>(result, count);
-  store<u32>(result, errorAt - input, 4);
+  store<u32>(state, load<u32>(state, NEXT) - first);
+  store<u32>(state, load<u32>(errorAt), 4);
   return status;
 }

@@ -15,6 +15,7 @@ const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 };
 
 const RECORD_OCTETS = 16;
+const STATE_OCTETS = 32;
 
 export interface TapeMode {
   strict: boolean;
@@ -56,9 +57,9 @@ function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Tape | undefi
     slabUsed = 0;
   }
   // One reservation for all: each is a call into WASM.
-  const result = reserve(16 + mode.maxDepth * 16 + records * RECORD_OCTETS + bytes.length);
+  const result = reserve(STATE_OCTETS + mode.maxDepth * 16 + records * RECORD_OCTETS + bytes.length);
   try {
-    const stack = result + 16;
+    const stack = result + STATE_OCTETS;
     const tape = stack + mode.maxDepth * 16;
     const input = tape + records * RECORD_OCTETS;
     octets.set(bytes, input);
