@@ -167,12 +167,8 @@ describe('sign and verify', () => {
     expect((await verify(opened.message as Uint8Array, { trust })).problems).toEqual([]);
   });
 
-  it('gives the same octets for the same time and randomness', async () => {
-    const options = {
-      signers: [alice],
-      signingTime: new Date('2026-01-01'),
-      random: (size: number) => new Uint8Array(size).fill(7),
-    };
+  it('gives the same octets for the same time, since RSASSA-PKCS1-v1_5 does', async () => {
+    const options = { signers: [alice], signingTime: new Date('2026-01-01') };
     expect(await sign(MAIL, options)).toEqual(await sign(MAIL, options));
   });
 });

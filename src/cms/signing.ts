@@ -60,7 +60,13 @@ interface Plan {
 
 /** {@link signedPieces} in one. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
-  return concat(signedPieces(content, options));
+  return concat(signedPieces(content, options).pieces);
+}
+
+export interface SignedPieces {
+  readonly pieces: Pieces;
+  /** The digests of the signers, each once. */
+  readonly digests: readonly SigningDigest[];
 }
 
 /**
@@ -70,7 +76,7 @@ export function signData(content: Uint8Array, options: SignDataOptions): Uint8Ar
  *   short; UNSUPPORTED_ALGORITHM with the OID for a key of another type
  * @throws RangeError without signers, or for a digest that is not there
  */
-export function signedPieces(content: Uint8Array, options: SignDataOptions): Pieces {
+export function signedPieces(content: Uint8Array, options: SignDataOptions): SignedPieces {
   assertBytes(content, 'content');
   const { signers, detached = false, contentType = OID.data, signingTime = new Date() } = options;
   if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
@@ -92,10 +98,11 @@ export function signedPieces(content: Uint8Array, options: SignDataOptions): Pie
     if (options.includeCertificates !== false) w.implicitSetOf(0, certificateSet(signers));
     w.setOf(signerInfos);
   });
-  return writeContentInfo(
+  const pieces = writeContentInfo(
     OID.signedData,
     enclose(Tag.SEQUENCE, [head, ...encapsulate(contentType, detached ? undefined : content), tail]),
   );
+  return { pieces, digests: [...digests.keys()] };
 }
 
 /** CMSVersion of 5.1, for messages without attribute certificates and CRLs. */

@@ -89,9 +89,6 @@ function messageStart(outer: Uint8Array | undefined): Uint8Array[] {
   return outer === undefined ? [] : [outerFields(outer), MIME_VERSION];
 }
 
-/** Octets of randomness in a boundary. */
-const MIN_RANDOM = 16;
-
 /** `micalg` values are lists of tokens (RFC 8551 section 3.5.3.2). */
 const MICALG = /^[a-z0-9-]+(?:,[a-z0-9-]+)*$/;
 
@@ -104,19 +101,16 @@ export interface MultipartSignedParts {
   signature: Uint8Array;
   /** Digest algorithms as in `sha-256`. */
   micalg: string;
-  /** At least 16 random octets for the boundary: the same octets, the same message. */
-  random: Uint8Array;
 }
 
 /** A clear-signed message (RFC 8551 section 3.5.3). The boundary is one that the content does not have. */
 export function buildMultipartSigned(parts: MultipartSignedParts): Uint8Array {
-  const { outer, content, signature, micalg, random } = parts;
+  const { outer, content, signature, micalg } = parts;
   assertBytes(content, 'content');
   assertBytes(signature, 'signature');
-  assertBytes(random, 'random');
-  if (random.length < MIN_RANDOM) throw new RangeError(`random must have ${MIN_RANDOM} octets or more`);
   if (!MICALG.test(micalg)) throw new RangeError(`not a micalg value: ${micalg}`);
-  const boundary = freeBoundary(content, `mailseal-${toHex(random.subarray(0, 24))}`);
+  // The end of the CMS object is the end of a signature: nobody can write it into the content beforehand.
+  const boundary = freeBoundary(content, `mailseal-${toHex(signature.subarray(-24))}`);
   return concat([
     ...messageStart(outer),
     ascii(

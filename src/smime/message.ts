@@ -4,11 +4,8 @@
  * sign and encrypt, sign first and encrypt the result; the other order works as well. Verifying is in verify.ts.
  * Public API; used by the command line.
  */
-import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
-import { assertBytes } from '../bytes.js';
-import { readDigestAlgorithm } from '../cms/algorithms.js';
-import { readContentInfo } from '../cms/content.js';
+import { assertBytes, concat } from '../bytes.js';
 import {
   type EncryptOptions as CmsEncryptOptions,
   type DecryptedContent,
@@ -17,7 +14,7 @@ import {
   envelopedPieces,
 } from '../cms/enveloped.js';
 import type { KeyFinder } from '../cms/recipients.js';
-import { type SignDataOptions, SignedData, signData, signedPieces } from '../cms/signed.js';
+import { type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
 import { readInput, type SmimeInput } from './input.js';
@@ -26,8 +23,6 @@ import { prepareEntity } from './sevenbit.js';
 export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'includeCertificates'> {
   /** multipart/signed, which every mail program shows, or one opaque part. Default true. */
   readonly detached?: boolean;
-  /** Source of the MIME boundary, so that output can be reproduced. Default: node:crypto's randomBytes. */
-  readonly random?: (size: number) => Uint8Array;
 }
 
 /**
@@ -37,27 +32,13 @@ export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'incl
  */
 export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
-  const { detached = true, random = randomBytes, ...signOptions } = options;
-  const split = splitMessage(message);
-  const content = prepareEntity(split.entity);
-  if (!detached) {
-    const pieces = signedPieces(content, signOptions);
-    return buildPkcs7Mime({ outer: split.outer, smimeType: 'signed-data', content: pieces });
-  }
-  const cms = signData(content, { ...signOptions, detached });
-  return buildMultipartSigned({
-    outer: split.outer,
-    content,
-    signature: cms,
-    micalg: micalgOf(cms),
-    random: random(24),
-  });
-}
-
-/** RFC 8551 3.5.3.2: `sha-256`, of several signers each digest once. */
-function micalgOf(cms: Uint8Array): string {
-  const { digestAlgorithms } = SignedData.parse(readContentInfo(cms).content);
-  return digestAlgorithms.map((algorithm) => readDigestAlgorithm(algorithm).replace('sha', 'sha-')).join(',');
+  const { detached = true } = options;
+  const { outer, entity } = splitMessage(message);
+  const content = prepareEntity(entity);
+  const { pieces, digests } = signedPieces(content, { ...options, detached });
+  if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
+  const micalg = digests.map((digest) => digest.replace('sha', 'sha-')).join(','); // RFC 8551 3.5.3.2
+  return buildMultipartSigned({ outer, content, signature: concat(pieces), micalg });
 }
 
 export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;
