@@ -62,10 +62,10 @@ export interface DecryptOptions {
 
 export interface Decrypted extends DecryptedContent {
   /**
-   * The mail with its content opened: outer header fields and the decrypted entity. Undefined if the input was no mail,
-   * or if what it holds is no MIME entity that can be read in one way only.
+   * The mail with its content opened: outer header fields and the decrypted entity, joined when first asked for.
+   * Undefined if the input was no mail, or if what it holds is no MIME entity that can be read in one way only.
    */
-  readonly message?: Uint8Array;
+  readonly message: Uint8Array | undefined;
 }
 
 /**
@@ -78,9 +78,15 @@ export interface Decrypted extends DecryptedContent {
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
   const input = readInput(message);
   const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys);
-  if (input.mail === undefined || opened.contentType !== OID.data) return opened;
-  const joined = tryJoin(splitMessage(message).outer, opened.content);
-  return joined === undefined ? opened : { ...opened, message: joined };
+  if (input.mail === undefined || opened.contentType !== OID.data) return { ...opened, message: undefined };
+  let joined: Uint8Array | undefined;
+  return {
+    ...opened,
+    get message() {
+      joined ??= tryJoin(splitMessage(message).outer, opened.content);
+      return joined;
+    },
+  };
 }
 
 /**
