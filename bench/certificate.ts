@@ -5,7 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { assertResult, type Implementation, type Jobs } from './implementation.js';
-import { CERTIFICATE_SERIAL, type Inputs } from './inputs.js';
+import type { Inputs } from './inputs.js';
 import type { Operation } from './measure.js';
 
 export function certificateJobs({ tape, certificate }: Implementation, inputs: Inputs): Jobs {
@@ -21,7 +21,7 @@ export function certificateJobs({ tape, certificate }: Implementation, inputs: I
       const decode = certificate?.(inputs.certificate);
       if (decode !== undefined) {
         const { commonName, serial, notAfter, modulusLength } = decode();
-        assertResult(commonName === 'Alice' && serial === CERTIFICATE_SERIAL && modulusLength === 2048);
+        assertResult(commonName === 'Alice' && serial === inputs.certificateSerial && modulusLength === 2048);
         const { validTo } = new X509Certificate(readFileSync(inputs.certificate));
         assertResult(notAfter.getTime() === Date.parse(validTo));
       }

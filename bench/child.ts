@@ -1,5 +1,5 @@
 /**
- * The process of one implementation: `child.ts IMPL INPUTS.json`. Reads the name of a job a line; measures it for one
+ * The process of one implementation: `child.ts IMPL INPUTS.json`. Says `ready`. Reads the name of a job a line; measures it for one
  * round and answers with its row, or null if the implementation can't do the job. The first time that it is asked for a
  * job it prepares, checks and warms it up. process.ts starts it.
  */
@@ -46,6 +46,7 @@ async function prepare(job: string): Promise<Batch | undefined> {
   }
 }
 
+console.log('ready');
 for await (const job of createInterface({ input: process.stdin })) {
   if (!batches.has(job)) batches.set(job, await prepare(job));
   const batch = batches.get(job);

@@ -5,7 +5,7 @@
 import { Bench } from 'tinybench';
 
 /** Time budget of one job in one round, unless {@link MIN_SAMPLES} take longer. */
-export const ROUND_MS = 300;
+export const ROUND_MS = 200;
 /** Before the first round of a job: V8 and WebAssembly have optimized by then. */
 const WARMUP_MS = 500;
 const MIN_SAMPLES = 2;

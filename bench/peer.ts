@@ -13,17 +13,21 @@ export interface Peer {
 
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
 
-export function startChild(impl: string, inputsFile: string): Peer {
+/** Resolves when the process has loaded its implementation. */
+export async function startChild(impl: string, inputsFile: string): Promise<Peer> {
   const args = ['--import', import.meta.resolve('tsx/esm'), CHILD, impl, inputsFile];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin.on('error', () => {}); // it has ended, which `answers` tells
-  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const nextLine = async (task: string): Promise<string> => {
+    const line = await lines.next();
+    if (line.done) throw new Error(`the process of ${impl} ended instead of ${task}`);
+    return line.value;
+  };
+  await nextLine('loading it');
   return {
     async measure({ name }) {
       child.stdin.write(`${name}\n`);
-      const answer = await answers.next();
-      if (answer.done) throw new Error(`${impl} ended instead of doing the job "${name}"`);
-      return JSON.parse(answer.value) as Row | null;
+      return JSON.parse(await nextLine(`doing the job "${name}"`)) as Row | null;
     },
     close: () => child.stdin.end(),
   };

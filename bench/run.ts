@@ -15,7 +15,7 @@ import { type Peer, startChild } from './peer.js';
 import { formatJson, formatReport, withLimits } from './report.js';
 import { installRivals } from './rivals.js';
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 /** The best round of every peer and job. All take turns in every round: a drift of the machine meets all alike. */
 async function measureGroup(group: readonly Job[], peers: readonly Peer[]): Promise<Row[]> {
@@ -41,8 +41,8 @@ try {
   const inputs = makeInputs(folder);
   const inputsFile = join(folder, 'inputs.json');
   writeFileSync(inputsFile, JSON.stringify(inputs));
-  const start = (impl: string): Peer => startChild(impl, inputsFile);
-  peers.push(start('mailseal'), ...compileNative(folder), ...['bare', ...installRivals()].map(start));
+  peers.push(await startChild('mailseal', inputsFile), ...compileNative(folder));
+  for (const impl of ['bare', ...installRivals()]) peers.push(await startChild(impl, inputsFile));
   const measured: Row[] = [];
   for (const group of jobGroups(inputs)) {
     console.error(`measuring ${group.map(({ name }) => name).join(', ')} …`);
