@@ -21,10 +21,13 @@ export function plain(bytes: Uint8Array): Uint8Array {
   return Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes;
 }
 
+/** From here on, filling new memory with zeros is a noticeable part of filling it with something else. */
+const BIG = 1 << 16;
+
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const out = new Uint8Array(length);
+  const out = length < BIG ? new Uint8Array(length) : plain(Buffer.allocUnsafeSlow(length));
   let at = 0;
   for (const part of parts) {
     out.set(part, at);

@@ -81,25 +81,33 @@ export function readRsaPrivate(node: DerNode): RsaPrivate {
     const magnitude = readUnsigned(reader.next(Tag.INTEGER, field), field);
     // Before any arithmetic: its cost grows with the square of the length.
     if (magnitude.length > n.length) throw node.fail('KEY_MALFORMED', `${field} is longer than the modulus`);
-    return toBigInt(magnitude);
-  }) as [bigint, bigint, bigint, bigint, bigint, bigint];
+    return { magnitude, value: toBigInt(magnitude) };
+  }) as [Field, Field, Field, Field, Field, Field];
   reader.end();
-  if (p === 0n && q === 0n) {
+  if (p.value === 0n && q.value === 0n) {
     throw node.fail('UNSUPPORTED_FEATURE', 'RSA private key without its primes');
   }
-  const crt = completeCrt(toBigInt(n), toBigInt(e), d, p, q, { dp, dq, qi });
+  const given = { dp: dp.value, dq: dq.value, qi: qi.value };
+  const crt = completeCrt(toBigInt(n), toBigInt(e), d.value, p.value, q.value, given);
   if (crt === undefined)
     throw node.fail('KEY_MALFORMED', 'the numbers of the RSA private key contradict each other');
+  const complete = ({ magnitude, value }: Field, computed: bigint) =>
+    value === 0n ? fromBigInt(computed) : magnitude;
   return {
     n,
     e,
-    d: fromBigInt(d),
-    p: fromBigInt(p),
-    q: fromBigInt(q),
-    dp: fromBigInt(crt.dp),
-    dq: fromBigInt(crt.dq),
-    qi: fromBigInt(crt.qi),
+    d: d.magnitude,
+    p: p.magnitude,
+    q: q.magnitude,
+    dp: complete(dp, crt.dp),
+    dq: complete(dq, crt.dq),
+    qi: complete(qi, crt.qi),
   };
+}
+
+interface Field {
+  readonly magnitude: Uint8Array;
+  readonly value: bigint;
 }
 
 interface Crt {
