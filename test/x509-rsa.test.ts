@@ -8,9 +8,6 @@ import { toHex } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
 import { PrivateKey, PublicKey } from '../src/x509/keys.js';
 
-/** A multiple of lcm(p - 1, q - 1); adding it always could make d longer than n, which is refused. */
-const HALF_PHI = ((numbers.p - 1n) * (numbers.q - 1n)) / 2n;
-
 describe('RSA numbers', () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
   const FIELDS = ['version', 'n', 'e', 'd', 'p', 'q', 'dp', 'dq', 'qi'] as const;
@@ -19,6 +16,8 @@ describe('RSA numbers', () => {
   parseDer(privateKey.export({ format: 'der', type: 'pkcs1' })).children.forEach((node, i) => {
     numbers[FIELDS[i] as Field] = BigInt(`0x${toHex(readUnsigned(node, 'number'))}`);
   });
+  // A multiple of lcm(p - 1, q - 1); adding it always could make d longer than n, which is refused.
+  const HALF_PHI = ((numbers.p - 1n) * (numbers.q - 1n)) / 2n;
   const write = (changes: Partial<Record<Field, bigint>>): Uint8Array =>
     writeDer((w) => w.sequence((w) => FIELDS.map((field) => w.integer(changes[field] ?? numbers[field]))));
   const parse = (changes: Partial<Record<Field, bigint>>) => PrivateKey.parsePkcs1(write(changes));
