@@ -41,7 +41,7 @@ export function contains(ptr: u32, length: u32): bool {
 
 // Status codes: what every kernel returns. 0 is success. src/wasm.ts turns the others into coded errors.
 export const OK: i32 = 0;
-// tape.ts; the offset stands in the result header
+// tape.ts; the offset of an error stands in its state
 export const TRUNCATED: i32 = 1;
 export const BAD_TAG: i32 = 2;
 export const BAD_LENGTH: i32 = 3;
@@ -50,6 +50,7 @@ export const TRAILING_DATA: i32 = 5;
 export const TOO_DEEP: i32 = 6;
 export const TOO_MANY_RECORDS: i32 = 7;
 export const BAD_VALUE: i32 = 8;
+export const NEED_INPUT: i32 = 9; // not an error: call again with the next window
 // pfx.ts, one per job
 export const MAC_MISMATCH: i32 = 16;
 export const BAD_PADDING: i32 = 17;

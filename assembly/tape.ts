@@ -17,8 +17,12 @@
  * Refused: tag numbers over 65,535, the reserved length octet 0xFF, more than 8 length octets, a value that ends
  * outside its parent, end-of-contents octets where no indefinite length is open. The parser is iterative: nesting
  * costs a 16-octet entry of a caller's stack, capped at `maxDepth`; records are capped at `maxRecords`.
+ *
+ * Of a long input only a window lies in memory, since what is not looked at are contents: the parser answers NEED_INPUT
+ * when it gets to octets outside, and goes on where it stood when it is called again. So all places are offsets in the
+ * input, and `base` is what makes an address of one: the window's address less its offset, in arithmetic modulo 2^32.
  */
-import { BAD_LENGTH, BAD_TAG, BAD_VALUE, NOT_DER, OK, TOO_DEEP, TOO_MANY_RECORDS, TRAILING_DATA, TRUNCATED } from './memory';
+import { BAD_LENGTH, BAD_TAG, BAD_VALUE, NEED_INPUT, NOT_DER, OK, TOO_DEEP, TOO_MANY_RECORDS, TRAILING_DATA, TRUNCATED } from './memory';
 
 const RECORD: u32 = 16;
 const FLAG_INDEFINITE: u32 = 1 << 12;
@@ -36,8 +40,7 @@ const SEGMENTABLE: u32 =
 /** The content rules of DER that need no schema: BOOLEAN 11.1, INTEGER and ENUMERATED 8.3.2, NULL 8.8.2, BIT STRING 11.2. */
 // @ts-ignore: decorator
 @inline
-function checkContent(tag: u32, start: u32, end: u32): i32 {
-  const length = end - start;
+function checkContent(tag: u32, start: u32, length: u32): i32 {
   switch (tag) {
     case 1:
       if (length != 1) return BAD_VALUE;
@@ -53,7 +56,7 @@ function checkContent(tag: u32, start: u32, end: u32): i32 {
       if (length == 0) return BAD_VALUE;
       const unused: u32 = load<u8>(start);
       if (unused > 7 || (length == 1 && unused != 0)) return BAD_VALUE;
-      return length > 1 && (<u32>load<u8>(end - 1) & ((1 << unused) - 1)) != 0 ? NOT_DER : OK;
+      return length > 1 && (<u32>load<u8>(start + length - 1) & ((1 << unused) - 1)) != 0 ? NOT_DER : OK;
     case 5:
       return length == 0 ? OK : BAD_VALUE;
     default:
@@ -62,9 +65,9 @@ function checkContent(tag: u32, start: u32, end: u32): i32 {
 }
 
 /**
- * Where the parser stands, six u32 in memory: next octet · next record · index of that record · behind the innermost
- * open value on the stack · its end, or its parent's while its own is not known · that end, or 0 if the length is
- * indefinite. The usual values are walked with all of it in registers; each other one is a call.
+ * Where the parser stands, seven u32 in memory: next octet · next record · index of that record · behind the innermost
+ * open value on the stack · its end, or its parent's while its own is not known · that end, or NEVER if the length is
+ * indefinite · place of the error. The usual values are walked with all of it in registers; each other one is a call.
  */
 const AT: usize = 0;
 const RECORD_PTR: usize = 4;
@@ -72,19 +75,23 @@ const NEXT: usize = 8;
 const TOP: usize = 12;
 const END: usize = 16;
 const CLOSE_AT: usize = 20;
+const ERROR_AT: usize = 24;
+
+const NEVER: u32 = u32.MAX_VALUE;
 
 /** An entry of the stack: the open value's record, its END and its CLOSE_AT. */
 const OPEN: u32 = 16;
 
-/** walk's other answer: all is parsed. */
-const ONE_MORE: bool = false;
-const DONE: bool = true;
+/** The longest header: 4 octets of identifier, 9 of length. */
+const MAX_HEADER: u32 = 13;
 
 /**
  * Values as DER has them: one octet of identifier, a definite length below 64 KiB in the fewest octets. Stops before any
  * other, and before an error, for parseOne to look at. Nothing is called from here, so that V8 keeps its registers.
+ * @param known where what is in memory ends
+ * @returns true if all is parsed
  */
-function walk(state: u32, input: u32, tapeEnd: u32, stack: u32, stackEnd: u32): bool {
+function walk(state: u32, base: u32, known: u32, tapeEnd: u32, stack: u32, stackEnd: u32): bool {
   let at = load<u32>(state, AT);
   let record = load<u32>(state, RECORD_PTR);
   let next = load<u32>(state, NEXT);
@@ -98,26 +105,26 @@ function walk(state: u32, input: u32, tapeEnd: u32, stack: u32, stackEnd: u32): 
       if (top == stack) {
         store<u32>(state, at, AT);
         store<u32>(state, next, NEXT);
-        return DONE;
+        return true;
       }
       end = load<u32>(top - OPEN, 4);
       closeAt = load<u32>(top - OPEN, 8);
     }
-    if (at + 2 > end || record == tapeEnd) break;
-    const pair: u32 = load<u16>(at);
+    if (at + 2 > end || at + 4 > known || record == tapeEnd) break;
+    const pair: u32 = load<u16>(base + at);
     const identifier = pair & 0xff;
     let size = pair >> 8;
     let content = at + 2;
     if (size > 127) {
       if (size == 0x82) {
         if (at + 4 > end) break;
-        const wide: u32 = load<u16>(at, 2);
+        const wide: u32 = load<u16>(base + at, 2);
         size = ((wide & 0xff) << 8) | (wide >> 8);
         if (size < 0x100) break;
         content = at + 4;
       } else if (size == 0x81) {
         if (at + 3 > end) break;
-        size = load<u8>(at, 2);
+        size = load<u8>(base + at, 2);
         if (size < 0x80) break;
         content = at + 3;
       } else break;
@@ -126,18 +133,18 @@ function walk(state: u32, input: u32, tapeEnd: u32, stack: u32, stackEnd: u32): 
     const head = identifier | ((content - at) << 8) | ((identifier & 31) << 16);
     if ((identifier & 0x20) == 0) {
       ++next;
-      store<u64>(record, head | (<u64>(at - input) << 32));
+      store<u64>(record, head | (<u64>at << 32));
       at = content + size;
-      store<u64>(record, (at - input) | (<u64>next << 32), 8);
+      store<u64>(record, at | (<u64>next << 32), 8);
     } else {
       // A constructed string is none that DER has.
       if (top == stackEnd || (identifier < 0x40 && (identifier & 0xfe) != 0x30)) break;
       ++next;
-      store<u64>(record, head | (<u64>(at - input) << 32));
+      store<u64>(record, head | (<u64>at << 32));
       at = content;
       end = content + size;
       closeAt = end;
-      store<u32>(record, end - input, 8);
+      store<u32>(record, end, 8);
       store<u32>(top, record);
       store<u32>(top, end, 4);
       store<u32>(top, end, 8);
@@ -151,7 +158,7 @@ function walk(state: u32, input: u32, tapeEnd: u32, stack: u32, stackEnd: u32): 
   store<u32>(state, top, TOP);
   store<u32>(state, end, END);
   store<u32>(state, closeAt, CLOSE_AT);
-  return ONE_MORE;
+  return false;
 }
 
 /** What is not DER in a value is not DER in all values around it. */
@@ -166,30 +173,31 @@ function markOpen(stack: u32, top: u32): void {
 }
 
 /**
- * One value of any form, or the error in its place, whose offset goes to `errorAt`.
- * @returns a status of memory.ts
+ * One value of any form, or the error in its place.
+ * @returns a status of memory.ts; of NEED_INPUT nothing has been done
  */
 function parseOne(
-  state: u32, input: u32, inputEnd: u32, tapeEnd: u32, stack: u32, stackEnd: u32, mode: u32, errorAt: u32,
+  state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, stack: u32, stackEnd: u32, mode: u32,
 ): i32 {
   const start = load<u32>(state, AT);
   const end = load<u32>(state, END);
-  const ends = end == inputEnd ? TRUNCATED : BAD_LENGTH;
+  const ends = end == length ? TRUNCATED : BAD_LENGTH;
+  if (known < length && start + MAX_HEADER > known) return NEED_INPUT;
   let at = start;
 
   // Identifier octets, 8.1.2.
-  store<u32>(errorAt, at - input);
+  store<u32>(state, at, ERROR_AT);
   if (at >= end) return ends;
-  const identifier: u32 = load<u8>(at++);
+  const identifier: u32 = load<u8>(base + at++);
   let tag = identifier & 31;
   if (tag == 31) {
     tag = 0;
     let octet: u32 = 0;
     let octets: u32 = 0;
     do {
-      store<u32>(errorAt, at - input);
+      store<u32>(state, at, ERROR_AT);
       if (at >= end) return ends;
-      octet = load<u8>(at++);
+      octet = load<u8>(base + at++);
       tag = (tag << 7) | (octet & 127);
       // 8.1.2.4.2 c): no leading zeros; three octets hold more than the 16 bits that a record has.
       if ((octets == 0 && octet == 0x80) || ++octets > 3 || tag > 0xffff) return BAD_TAG;
@@ -198,9 +206,9 @@ function parseOne(
   }
 
   // Length octets, 8.1.3.
-  store<u32>(errorAt, at - input);
+  store<u32>(state, at, ERROR_AT);
   if (at >= end) return ends;
-  let size: u32 = load<u8>(at++);
+  let size: u32 = load<u8>(base + at++);
   let flags: u32 = 0;
   if (size == 0x80) {
     if ((identifier & 0x20) == 0) return BAD_LENGTH; // 8.1.3.2 a): primitive is definite
@@ -211,33 +219,33 @@ function parseOne(
     if (octets > 8) return BAD_LENGTH; // 0xFF is reserved; more than 8 never carries a length
     if (octets > end - at) return ends;
     let wide: u64 = 0;
-    const leading = load<u8>(at);
-    while (octets-- != 0) wide = (wide << 8) | load<u8>(at++);
+    const leading = load<u8>(base + at);
+    while (octets-- != 0) wide = (wide << 8) | load<u8>(base + at++);
     if (leading == 0 || wide < 128) flags = FLAG_NOT_DER; // 10.1: the fewest octets
-    store<u32>(errorAt, start - input);
+    store<u32>(state, start, ERROR_AT);
     if (wide > u32.MAX_VALUE) return TRUNCATED;
     size = <u32>wide;
   }
 
-  store<u32>(errorAt, start - input);
+  store<u32>(state, start, ERROR_AT);
   const top = load<u32>(state, TOP);
   if ((identifier & 0xdf) == 0) {
     // End-of-contents, 8.1.5.
-    if (identifier != 0 || top == stack || load<u32>(state, CLOSE_AT) != 0) return BAD_TAG;
+    if (identifier != 0 || top == stack || load<u32>(state, CLOSE_AT) != NEVER) return BAD_TAG;
     if (at - start != 2 || size != 0) return BAD_LENGTH;
-    store<u32>(load<u32>(top - OPEN), start - input, 8);
+    store<u32>(load<u32>(top - OPEN), start, 8);
     store<u32>(state, at, AT);
     store<u32>(state, at, CLOSE_AT); // walk closes it, as it does others
     return OK;
   }
-  if (size > end - at) return size > inputEnd - at ? TRUNCATED : BAD_LENGTH;
+  if (size > end - at) return size > length - at ? TRUNCATED : BAD_LENGTH;
   if (identifier < 0x40 && (identifier & 0x20) != 0 && tag < 31 && ((SEGMENTABLE >> tag) & 1) != 0) {
     flags |= FLAG_NOT_DER;
   }
   if ((mode & MODE_STRICT) != 0) {
     if (flags != 0) return NOT_DER;
     if (identifier < 31) {
-      const status = checkContent(identifier, at, at + size);
+      const status = checkContent(identifier, base + at, size);
       if (status != OK) return status;
     }
   }
@@ -246,8 +254,8 @@ function parseOne(
   const next = load<u32>(state, NEXT) + 1;
   if (record == tapeEnd) return TOO_MANY_RECORDS;
   store<u32>(record, identifier | ((at - start) << 8) | flags | (tag << 16));
-  store<u32>(record, start - input, 4);
-  store<u32>(record, at + size - input, 8);
+  store<u32>(record, start, 4);
+  store<u32>(record, at + size, 8);
   store<u32>(record, next, 12);
   store<u32>(state, record + RECORD, RECORD_PTR);
   store<u32>(state, next, NEXT);
@@ -259,7 +267,7 @@ function parseOne(
   if (top == stackEnd) return TOO_DEEP;
   const indefinite = (flags & FLAG_INDEFINITE) != 0;
   const ownEnd = indefinite ? end : at + size;
-  const closeAt = indefinite ? 0 : ownEnd;
+  const closeAt = indefinite ? NEVER : ownEnd;
   store<u32>(top, record);
   store<u32>(top, ownEnd, 4);
   store<u32>(top, closeAt, 8);
@@ -270,47 +278,41 @@ function parseOne(
   return OK;
 }
 
-/**
- * @param input     the octets, `length` of them
- * @param tape      room for `maxRecords` records
- * @param stack     room for `maxDepth` entries of 16 octets
- * @param first     index that the root will have where the tape is copied to
- * @param state     32 octets of work area; at the end the first two u32 are the number of records and the offset of
- *                  the error
- * @returns a status of memory.ts
- */
-export function parseTape(
-  input: u32, length: u32, tape: u32, maxRecords: u32, stack: u32, maxDepth: u32, mode: u32, first: u32,
-  state: u32,
-): i32 {
-  const inputEnd = input + length;
-  const tapeEnd = tape + maxRecords * RECORD;
-  const stackEnd = stack + maxDepth * OPEN;
-  const errorAt = state + 24;
-  store<u32>(state, input, AT);
+/** Makes the parser stand at the start of an input of `length` octets, below 2^31. `first`: see the record's [3]. */
+export function startTape(state: u32, length: u32, tape: u32, stack: u32, first: u32): void {
+  store<u32>(state, 0, AT);
   store<u32>(state, tape, RECORD_PTR);
   store<u32>(state, first, NEXT);
   store<u32>(state, stack, TOP);
-  store<u32>(state, inputEnd, END);
-  store<u32>(state, 0, CLOSE_AT);
+  store<u32>(state, length, END);
+  store<u32>(state, NEVER, CLOSE_AT);
+}
 
-  let status = OK;
-  let done = false;
+/**
+ * Parses as far as the window goes.
+ * @param state     32 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
+ *                  record, [6] the offset of an error
+ * @param base      address of the window less its offset in the input
+ * @param known     offset of the window's end; all of the input in strict mode
+ * @param tapeEnd   behind the room for records
+ * @param stack     room for entries of 16 octets, up to `stackEnd`
+ * @returns NEED_INPUT, or another status of memory.ts
+ */
+export function parseTape(
+  state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, stack: u32, stackEnd: u32, mode: u32,
+): i32 {
   // In strict mode each value's content is looked at, which walk does not do: without room for records it only closes.
   const strict = (mode & MODE_STRICT) != 0;
-  do {
-    status = parseOne(state, input, inputEnd, tapeEnd, stack, stackEnd, mode, errorAt);
-    if (status != OK) break;
-    if (load<u32>(state, TOP) == stack) done = true; // the root is primitive
-    else done = walk(state, input, strict ? load<u32>(state, RECORD_PTR) : tapeEnd, stack, stackEnd);
-  } while (!done);
-
-  const end = load<u32>(state, AT);
-  if (status == OK && end < inputEnd && (mode & MODE_TRAILING) == 0) {
-    status = TRAILING_DATA;
-    store<u32>(errorAt, end - input);
+  while (true) {
+    const status = parseOne(state, base, known, length, tapeEnd, stack, stackEnd, mode);
+    if (status != OK) return status;
+    if (load<u32>(state, TOP) == stack) break; // the root is primitive
+    if (walk(state, base, known, strict ? load<u32>(state, RECORD_PTR) : tapeEnd, stack, stackEnd)) break;
   }
-  store<u32>(state, load<u32>(state, NEXT) - first);
-  store<u32>(state, load<u32>(errorAt), 4);
-  return status;
+  const end = load<u32>(state, AT);
+  if (end < length && (mode & MODE_TRAILING) == 0) {
+    store<u32>(state, end, ERROR_AT);
+    return TRAILING_DATA;
+  }
+  return OK;
 }

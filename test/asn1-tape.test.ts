@@ -266,6 +266,32 @@ describe('every truncation and every change of one octet gives a tree or a coded
     }
   });
 
+  it('long inputs, of which a window at a time is in memory: values of every size around its edges', () => {
+    const value = (length: number) => {
+      const bytes = new Uint8Array(length);
+      bytes.set([0x04, 0x83, (length - 5) >> 16, (length - 5) >> 8, length - 5]);
+      return bytes;
+    };
+    const short = Array.from({ length: 9 }, () => fromHex('0403aabbcc'));
+    for (let edge = 65_536 - 80; edge < 65_536 + 20; edge++) {
+      for (const wrap of ['3080', '308300ffff']) {
+        const content = concat([
+          value(edge),
+          ...short,
+          value(70_000),
+          ...short,
+          value(200_000),
+          fromHex('0500'),
+        ]);
+        const head = fromHex(wrap === '3080' ? wrap : `3083${content.length.toString(16).padStart(6, '0')}`);
+        const bytes = concat([head, content, fromHex(wrap === '3080' ? '0000' : '')]);
+        expect(described(parseDer(bytes))).toEqual(walkBer(bytes));
+        agree(bytes.subarray(0, bytes.length - 1));
+        agree(bytes.subarray(0, edge + 7));
+      }
+    }
+  });
+
   it('random octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => agree(bytes)),

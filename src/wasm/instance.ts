@@ -22,16 +22,16 @@ interface Core {
   readonly memory: { readonly buffer: ArrayBuffer };
   reserve(size: number): number;
   wipe(base: number): void;
+  startTape(state: number, length: number, tape: number, stack: number, first: number): void;
   parseTape(
-    input: number,
+    state: number,
+    base: number,
+    known: number,
     length: number,
-    tape: number,
-    maxRecords: number,
+    tapeEnd: number,
     stack: number,
-    maxDepth: number,
+    stackEnd: number,
     mode: number,
-    first: number,
-    result: number,
   ): number;
   encodeBase64Lines(input: number, length: number, output: number): number;
   decodeBase64(input: number, length: number, output: number, state: number): number;

@@ -15,6 +15,7 @@ const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 };
 
 const RECORD_OCTETS = 16;
+const STACK_OCTETS = 16;
 const STATE_OCTETS = 32;
 
 export interface TapeMode {
@@ -48,46 +49,47 @@ export function parseTape(bytes: Uint8Array, mode: TapeMode): Tape {
   return tryTape(bytes, mode, likely) ?? (tryTape(bytes, mode, mode.maxRecords) as Tape);
 }
 
+/** Octets of the input that lie in WASM memory at a time: headers are looked at, contents are skipped. */
+const WINDOW = 1 << 16;
+const NEED_INPUT = 9;
+
 /** Undefined if `room` is too small and `mode.maxRecords` is more. */
 function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Tape | undefined {
-  const records = Math.min(room, (bytes.length >>> 1) + 1); // a record takes two octets at least
+  const { length } = bytes;
+  const records = Math.min(room, (length >>> 1) + 1); // a record takes two octets at least
   const small = records <= SLAB_RECORDS;
   if (small && records > slab.length / 4 - slabUsed) {
     slab = new Uint32Array(SLAB_RECORDS * 4);
     slabUsed = 0;
   }
+  const first = small ? slabUsed : 0;
+  const window = mode.strict ? length : Math.min(length, WINDOW);
   // One reservation for all: each is a call into WASM.
-  const result = reserve(STATE_OCTETS + mode.maxDepth * 16 + records * RECORD_OCTETS + bytes.length);
+  const state = reserve(STATE_OCTETS + mode.maxDepth * STACK_OCTETS + records * RECORD_OCTETS + window);
   try {
-    const stack = result + STATE_OCTETS;
-    const tape = stack + mode.maxDepth * 16;
+    const stack = state + STATE_OCTETS;
+    const tape = stack + mode.maxDepth * STACK_OCTETS;
     const input = tape + records * RECORD_OCTETS;
-    octets.set(bytes, input);
     const bits = (mode.strict ? 1 : 0) | (mode.trailing ? 2 : 0);
-    const first = small ? slabUsed : 0;
-    const status = core.parseTape(
-      input,
-      bytes.length,
-      tape,
-      records,
-      stack,
-      mode.maxDepth,
-      bits,
-      first,
-      result,
-    );
-    const count = words[result >>> 2] as number;
+    core.startTape(state, length, tape, stack, first);
+    let status = NEED_INPUT;
+    for (let at = 0; status === NEED_INPUT; at = words[state >>> 2] as number) {
+      const known = Math.min(at + window, length);
+      octets.set(window === length ? bytes : bytes.subarray(at, known), input);
+      status = core.parseTape(state, input - at, known, length, input, stack, tape, bits);
+    }
     if (status === 0) {
-      const records = words.subarray(tape >>> 2, (tape >>> 2) + count * 4);
-      if (!small) return { records: records.slice(), first };
-      slab.set(records, first * 4);
+      const count = (words[(state >>> 2) + 2] as number) - first;
+      const parsed = words.subarray(tape >>> 2, (tape >>> 2) + count * 4);
+      if (!small) return { records: parsed.slice(), first };
+      slab.set(parsed, first * 4);
       slabUsed += count;
       return { records: slab, first };
     }
     if (status === TOO_MANY_RECORDS && records < mode.maxRecords && records === room) return undefined;
     const [code, message] = TAPE_ERRORS[status] ?? ['ASN1_BAD_VALUE', `status ${status}`];
-    throw new MailsealError(code, message, { offset: words[(result >>> 2) + 1] });
+    throw new MailsealError(code, message, { offset: words[(state >>> 2) + 6] });
   } finally {
-    core.wipe(result);
+    core.wipe(state);
   }
 }
