@@ -15,6 +15,7 @@ export const FROM_LINE: u32 = 32; // a line that starts with "From "
 
 const MAX_LINE: u32 = 998;
 const CR: u32 = 0x0d;
+const LF: u32 = 0x0a;
 
 /**
  * Scans `len` octets. `state` is three u32, zero before the first window: bits found so far, lone line ends counted,
@@ -27,20 +28,21 @@ export function scanLines(src: u32, len: u32, state: u32): void {
   let line = src - load<u32>(state, 8); // where the line starts, or would if it had been in memory
   for (let at = src; at < last; at += 16) {
     const here = v128.load(at);
+    const inside: u32 = last - at >= 16 ? 0xffff : (1 << (last - at)) - 1;
+    // Most octets are in the middle of a line: nothing below space, nothing over 127. A line that starts here, behind
+    // LF, is looked at for its "From ".
+    const special = <u32>i8x16.bitmask(i8x16.lt_s(here, i8x16.splat(0x20))) & inside;
+    if (special == 0 && load<u8>(at - 1) != LF) continue;
     const before = v128.load(at - 1);
-    const behind = v128.load(at + 1);
     const lf = i8x16.eq(here, i8x16.splat(0x0a));
     const cr = i8x16.eq(here, i8x16.splat(0x0d));
+    const crBefore = i8x16.eq(before, i8x16.splat(0x0d));
+    const lfBehind = i8x16.eq(v128.load(at + 1), i8x16.splat(0x0a));
+    const single = v128.or(v128.andnot(lf, crBefore), v128.andnot(cr, lfBehind));
+    const blankBefore = v128.or(i8x16.eq(before, i8x16.splat(0x20)), i8x16.eq(before, i8x16.splat(0x09)));
+    const trailing = v128.and(v128.or(lf, cr), blankBefore);
     const nul = i8x16.eq(here, i8x16.splat(0));
-    const lfBehind = i8x16.eq(behind, i8x16.splat(0x0a));
-    const single = v128.or(
-      v128.andnot(lf, i8x16.eq(before, i8x16.splat(0x0d))),
-      v128.andnot(cr, lfBehind),
-    );
-    const blank = v128.or(i8x16.eq(here, i8x16.splat(0x20)), i8x16.eq(here, i8x16.splat(0x09)));
-    const trailing = v128.and(blank, v128.or(lfBehind, i8x16.eq(behind, i8x16.splat(0x0d))));
     const from = v128.and(i8x16.eq(before, i8x16.splat(0x0a)), i8x16.eq(here, i8x16.splat(0x46)));
-    const inside: u32 = last - at >= 16 ? 0xffff : (1 << (last - at)) - 1;
     const odd = v128.or(v128.or(single, trailing), v128.or(nul, v128.or(here, from)));
     if ((<u32>i8x16.bitmask(odd) & inside) != 0) {
       if ((<u32>i8x16.bitmask(here) & inside) != 0) found |= EIGHT_BIT;
