@@ -32,6 +32,8 @@ export interface Implementation {
   sign?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   /** With the path to the CA. */
   verify?(mail: MailInputs): () => Promise<boolean>;
+  /** The same, of a sender whose certificate was not met before: for those who remember certificates. */
+  verifyNew?(mail: MailInputs): Promise<() => Promise<boolean>>;
   /** AES-256-CBC, one RSA recipient. */
   encrypt?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   decrypt?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;

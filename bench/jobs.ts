@@ -20,6 +20,9 @@ export function jobGroups({ ca, certificate, structure, pfx, mails, ...pem }: In
       // Next to the job that must come close to the private operation.
       ...(index === 0 ? [{ name: 'rsa-2048 private' }, { name: 'rsa-2048 public' }] : []),
       { name: `verify ${size}`, native: ['verify', signed, caPem, plain] },
+      ...(index === 0
+        ? [{ name: `verify-new ${size}`, native: ['verify', signed, caPem, plain] } as const]
+        : []),
       { name: `encrypt ${size}`, native: ['encrypt', plain, certificatePem, keyPem] },
       { name: `decrypt ${size}`, native: ['decrypt', encrypted, certificatePem, keyPem, plain] },
       { name: `sha-256 ${size}` },

@@ -40,6 +40,11 @@ export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
       if (verify !== undefined) assertResult(await verify());
       return verify;
     };
+    jobs[`verify-new ${size}`] = async () => {
+      const verify = await implementation.verifyNew?.(mail);
+      if (verify !== undefined) assertResult(await verify());
+      return verify;
+    };
     jobs[`encrypt ${size}`] = async () => {
       const encrypt = implementation.encrypt?.(mail);
       if (encrypt !== undefined) {

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { Implementation } from './implementation.js';
 import type { Inputs } from './inputs.js';
-import { mailsealLookup } from './lookup.js';
+import { mailsealLookup, rotate } from './lookup.js';
+import { mailsOfNewSenders } from './senders.js';
 
 const mailseal = (await import(
   new URL('../dist/index.js', import.meta.url).href
@@ -51,6 +52,10 @@ export async function create(inputs: Inputs): Promise<Implementation> {
     verify({ signed }) {
       const mail = readFileSync(signed);
       return async () => (await mailseal.verify(mail, { trust: [ca] })).valid;
+    },
+    async verifyNew({ plain }) {
+      const next = rotate(await mailsOfNewSenders(mailseal, inputs, readFileSync(plain), privateKey));
+      return async () => (await mailseal.verify(next(), { trust: [ca] })).valid;
     },
     encrypt({ plain }) {
       const mail = readFileSync(plain);

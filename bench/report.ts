@@ -8,6 +8,7 @@ const IMPLS = ['mailseal', 'libcrypto', 'bare', 'node-forge', 'pkijs', 'asn1js']
 const LIMITS: Record<string, readonly string[]> = {
   sign: ['rsa-2048 private', 'sha-256 N'],
   verify: ['rsa-2048 public', 'sha-256 N'],
+  'verify-new': ['rsa-2048 public', 'rsa-2048 public', 'sha-256 N'],
   encrypt: ['rsa-2048 public', 'aes-256-cbc encrypt N', 'base64 encode N'],
   decrypt: ['rsa-2048 private', 'aes-256-cbc decrypt N', 'base64 decode N'],
 };
