@@ -293,6 +293,31 @@ describe.each(databases)('key store on $name', ({ url }) => {
       }
     });
 
+    it('gives all keys with their certificates, newest first, one key for those that share it', async () => {
+      await open();
+      await store.addMany([2, 4, 0, 3, 1].map((i) => entry(history[i] as IssuedCertificate)));
+      const team = issueCertificate({ subject: 'Team', notBefore: year(2017) });
+      await store.add(entry(team, { user: 'dora@example.org', friendlyName: "Dora's team" }));
+      await store.add({ certificate: parse(bob), user: 'dora@example.org' }); // no key: not in it
+      const entries = await store.entries('DORA@example.org');
+      expect(
+        entries.map(({ privateKey, certificate, friendlyName }) => [
+          certificate.subject.toString(),
+          friendlyName,
+          toHex(privateKey.toPkcs8()),
+        ]),
+      ).toEqual([
+        ...[4, 3, 2, 1, 0].map((i) => [`CN=Dora ${2018 + i}`, undefined, toHex(keys[i] as Uint8Array)]),
+        ['CN=Team', "Dora's team", toHex(team.privateKey)],
+      ]);
+      expect(entries[2]?.privateKey).toBe(entries[3]?.privateKey);
+      await expect(store.entries('erna@example.org')).rejects.toThrow(code('USER_UNKNOWN', 'erna'));
+      expect(await store.entries(null)).toEqual([]);
+      await store.add(entry(carol, { user: null }));
+      const [nobodys] = await store.entries(null);
+      expect(nobodys?.certificate.subject.toString()).toBe('CN=Carol');
+    });
+
     it('lists them newest first, whatever the order of adding', async () => {
       await open();
       await store.addMany([2, 4, 0, 3, 1].map((i) => entry(history[i] as IssuedCertificate)));
@@ -790,6 +815,7 @@ describe('key store in a SQLite file', () => {
       code('STORE_INVALID', 'CN=Alice', 'unknown form'),
     );
     expect(await store.find([byIssuer(alice), byIssuer(bob)])).toMatchObject([{ recipient: 1 }]);
+    await expect(store.entries('alice@example.org')).rejects.toThrow(code('STORE_INVALID', 'CN=Alice'));
     expect(await store.lookup([byIssuer(alice)])).toMatchObject([{ hasKey: true }]);
     await store.close();
   });

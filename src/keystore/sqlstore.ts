@@ -28,6 +28,7 @@ import {
 import type {
   AddOutcome,
   AddResult,
+  KeyEntry,
   KeyStore,
   Match,
   Removed,
@@ -189,7 +190,26 @@ export class SqlKeyStore implements KeyStore {
   }
 
   async history(user: string | null): Promise<StoredCertificate[]> {
-    return this.#describe(user === null ? await certificatesOf(this.#db, null) : await this.#rowsOf(user));
+    return this.#describe(await this.#rowsOf(user));
+  }
+
+  async entries(user: string | null): Promise<KeyEntry[]> {
+    const rows = await this.#rowsOf(user);
+    const keys = new Map<string, PrivateKey>();
+    try {
+      return rows
+        .filter(({ sealed }) => sealed !== null)
+        .map((row) => {
+          const id = toHex(row.spki_hash);
+          const privateKey = keys.get(id) ?? this.#unseal(row);
+          keys.set(id, privateKey);
+          const named = row.friendly_name !== null && { friendlyName: row.friendly_name };
+          return { privateKey, certificate: Certificate.parse(row.der), ...named };
+        });
+    } catch (error) {
+      for (const key of keys.values()) key.wipe();
+      throw error;
+    }
   }
 
   async find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate[]> {
@@ -263,8 +283,9 @@ export class SqlKeyStore implements KeyStore {
     }));
   }
 
-  /** @throws MailsealError USER_UNKNOWN */
-  async #rowsOf(user: string): Promise<CertificateRow[]> {
+  /** Newest first. @throws MailsealError USER_UNKNOWN */
+  async #rowsOf(user: string | null): Promise<CertificateRow[]> {
+    if (user === null) return certificatesOf(this.#db, null);
     const { lookup, address } = userOf(user);
     const rows = await certificatesOf(this.#db, lookup);
     if (rows.length === 0) {

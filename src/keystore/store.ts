@@ -61,6 +61,13 @@ export interface SigningEntry {
   chain: readonly Certificate[];
 }
 
+/** A private key with its certificate. */
+export interface KeyEntry {
+  privateKey: PrivateKey;
+  certificate: Certificate;
+  friendlyName?: string;
+}
+
 export interface Removed {
   certificates: number;
   keys: number;
@@ -79,6 +86,12 @@ export interface KeyStore extends KeyFinder {
    * @throws MailsealError USER_UNKNOWN
    */
   history(user: string | null): Promise<StoredCertificate[]>;
+  /**
+   * Those of {@link history} that have a key, with it: for an export, since it unseals them all. Certificates on one key
+   * share it. The caller wipes the keys.
+   * @throws MailsealError USER_UNKNOWN; STORE_INVALID if a key can't be unsealed, which names its certificate
+   */
+  entries(user: string | null): Promise<KeyEntry[]>;
 
   /**
    * The keys that open a mail for these recipients, with certificate and reason: by recipient, the best reason first,
