@@ -357,26 +357,28 @@ describe('what of a file goes in', () => {
 });
 
 describe('the PFX files of vectors/', () => {
-  it('go in where a core algorithm protects a key with its certificate, and say why where not', async () => {
+  it('go in where there is a key with its certificate and a MAC, and say why where not', async () => {
     const known = pfxRows().filter(({ password, expect }) => password !== null && expect.error === undefined);
     const inputs = known.map(({ source, path, password }) => vector(source, path, password as string));
     const { rows, totals } = await importPfx(store, inputs);
     const counts: Record<string, number> = {};
     for (const [i, row] of rows.entries()) {
-      const { expect: expected, mac, beyondCore } = known[i] as (typeof known)[number];
+      const { expect: expected, mac, path } = known[i] as (typeof known)[number];
       if (row.outcome === 'failed') {
         const code = row.error?.code as string;
         counts[code] = (counts[code] ?? 0) + 1;
       } else {
         expect(row.keys + row.skipped.length, row.name).toBe(expected.keys);
       }
-      const wanted = mac !== null && beyondCore === undefined && expected.keys === 1 && expected.certs === 1;
+      const refused = mac === null || path === 'asn1/test_key_pbmac1_bcjsse.pfx'; // PBMAC1 with too long a key
+      const wanted = !refused && expected.keys === 1 && expected.certs === 1;
       if (wanted && !expected.keyAlgorithms?.includes('dsa'))
         expect(row.outcome, row.name).not.toBe('failed');
     }
     console.log(`${totals.files} PFX files: ${totals.imported} imported, ${totals.present} present;`, counts);
-    expect(totals.imported + totals.present).toBeGreaterThan(450);
+    expect(totals.imported + totals.present).toBeGreaterThan(500);
     expect(Object.keys(counts).sort()).toEqual([
+      'ASN1_BAD_VALUE',
       'KEY_MISMATCH',
       'PFX_NO_KEY',
       'PFX_NO_MAC',

@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
-import { decryptCost, decryptJob, macCost, macJob, readPbeAlgorithm } from '../src/pbe.js';
+import { decryptCost, macCost } from '../src/pbe/jobs.js';
+import {
+  decryptJob,
+  macJob,
+  type PbeAlgorithm,
+  readAlgorithmIdentifier,
+  readPbeAlgorithm,
+  readPbeMac,
+} from '../src/pbe.js';
 
 type Build = (w: DerWriter) => void;
 
@@ -37,31 +45,43 @@ interface Pbes2 {
   parameters?: Build | null;
 }
 
+/** PBKDF2 with its parameters. */
+const kdfOf = (input: Pbes2) =>
+  algorithm(input.kdf ?? OID.PBKDF2, (w) =>
+    w.sequence((w) => {
+      if (input.salt === undefined) w.octets(SALT);
+      else input.salt(w);
+      w.integer(input.iterations ?? 1000);
+      if (input.keyLength !== undefined) w.integer(input.keyLength);
+      const { prf } = input;
+      if (prf !== undefined) {
+        w.sequence((w) => {
+          w.oid(prf);
+          w.null();
+        });
+      }
+    }),
+  );
+
 const pbes2 = (input: Pbes2 = {}) =>
   algorithm(OID.PBES2, (w) =>
     w.sequence((w) => {
-      w.sequence((w) => {
-        w.oid(input.kdf ?? OID.PBKDF2);
-        w.sequence((w) => {
-          if (input.salt === undefined) w.octets(SALT);
-          else input.salt(w);
-          w.integer(input.iterations ?? 1000);
-          if (input.keyLength !== undefined) w.integer(input.keyLength);
-          const { prf } = input;
-          if (prf !== undefined) {
-            w.sequence((w) => {
-              w.oid(prf);
-              w.null();
-            });
-          }
-        });
-      });
+      w.raw(kdfOf(input));
       w.sequence((w) => {
         w.oid(input.cipher ?? OID.aes256Cbc);
         if (input.parameters !== null) (input.parameters ?? ((w) => w.octets(IV16)))(w);
       });
     }),
   );
+
+const IV12 = new Uint8Array(12).fill(7);
+const gcm =
+  (tagLength?: number): Build =>
+  (w) =>
+    w.sequence((w) => {
+      w.octets(IV12);
+      if (tagLength !== undefined) w.integer(tagLength);
+    });
 
 const octets =
   (value: Uint8Array): Build =>
@@ -76,6 +96,8 @@ const rc2 =
     });
 
 const read = (der: Uint8Array) => readPbeAlgorithm(parseDer(der));
+const PASSWORD = { pkcs12: Uint8Array.of(0, 65, 0, 0), pbkdf2: Uint8Array.of(65) };
+const costOf = (algorithm: PbeAlgorithm) => decryptCost(decryptJob(algorithm, PASSWORD, IV8));
 
 describe('PKCS#12 schemes (RFC 7292 appendix C)', () => {
   it.each([
@@ -95,16 +117,15 @@ describe('PKCS#12 schemes (RFC 7292 appendix C)', () => {
     expect(result.kdf.salt).toEqual(SALT);
     expect(result.effectiveKeyBits).toBe(effectiveKeyBits);
     expect(result.iv).toBe(iv);
-    expect(decryptCost(result)).toBe(2048 * blocks);
+    expect(costOf(result)).toBe(2048 * blocks);
   });
 
   it('derives key and IV under their own purpose, from the BMPString', () => {
-    const password = { pkcs12: Uint8Array.of(0, 65, 0, 0), pbkdf2: Uint8Array.of(65) };
-    const job = decryptJob(read(algorithm(OID['pbeWithSHAAnd40BitRC2-CBC'], pkcs12())), password, IV8);
+    const job = decryptJob(read(algorithm(OID['pbeWithSHAAnd40BitRC2-CBC'], pkcs12())), PASSWORD, IV8);
     const common = {
       kdf: 'pkcs12',
       hash: 'sha1',
-      password: password.pkcs12,
+      password: PASSWORD.pkcs12,
       salt: SALT,
       iterations: 2048,
     };
@@ -115,14 +136,25 @@ describe('PKCS#12 schemes (RFC 7292 appendix C)', () => {
       iv: { ...common, id: 2, length: 8 },
       data: IV8,
     });
-    const mac = { kdf: 'pkcs12', hash: 'sha256', salt: SALT, iterations: 7 } as const;
-    expect(macJob(mac, password, IV8, IV16).key).toEqual({
-      ...mac,
-      password: password.pkcs12,
-      id: 3,
-      length: 32,
-    });
+    const kdf = { kdf: 'pkcs12', hash: 'sha256', salt: SALT, iterations: 7 } as const;
+    const mac = macJob({ kdf, hash: 'sha256', keyLength: 32 }, PASSWORD, IV8, IV16);
+    expect(mac.key).toEqual({ ...kdf, password: PASSWORD.pkcs12, id: 3, length: 32 });
     expect(macCost(mac)).toBe(7);
+  });
+});
+
+describe('PBES1 (RFC 8018)', () => {
+  it.each([
+    ['pbeWithMD5AndDES', 'md5', 'des-cbc', undefined],
+    ['pbeWithMD5AndRC2', 'md5', 'rc2-cbc', 64],
+    ['pbeWithSHA1AndDES', 'sha1', 'des-cbc', undefined],
+    ['pbeWithSHA1AndRC2', 'sha1', 'rc2-cbc', 64],
+  ] as const)('%s', (name, hash, cipher, effectiveKeyBits) => {
+    const { kdf, ...result } = read(algorithm(OID[name], pkcs12()));
+    expect(kdf).toEqual({ kdf: 'pbkdf1', hash, salt: SALT, iterations: 2048 });
+    expect(result).toEqual({ cipher, keyLength: 8, iv: 8, ...(effectiveKeyBits && { effectiveKeyBits }) });
+    // Key and IV derived each for itself, by calls of node:crypto that cost 8 blocks of WASM.
+    expect(costOf({ kdf, ...result })).toBe(2 * 2048 * 8);
   });
 });
 
@@ -147,21 +179,41 @@ describe('PBES2 (RFC 8018)', () => {
       { cipher: 'rc2-cbc', keyLength: 21, effectiveKeyBits: 128, iv: IV8 },
       4,
     ],
+    [
+      'Camellia-192, SHA-512',
+      { cipher: OID.camellia192Cbc, prf: OID.hmacWithSHA512, keyLength: 24 },
+      { cipher: 'camellia-192-cbc', keyLength: 24, hash: 'sha512' },
+      8,
+    ],
+    ['ARIA-128', { cipher: OID.aria128Cbc }, { cipher: 'aria-128-cbc', keyLength: 16, iv: IV16 }, 8],
+    ['SM4', { cipher: OID.sm4Cbc }, { cipher: 'sm4-cbc', keyLength: 16, iv: IV16 }, 8],
+    [
+      'AES-128-GCM',
+      { cipher: OID.aes128Gcm, parameters: gcm(16), prf: OID.hmacWithSHA3_256 },
+      { cipher: 'aes-gcm', keyLength: 16, iv: IV12, hash: 'sha3-256' },
+      8,
+    ],
+    ['NSS 3.21, AES-256 named AES-192', { cipher: OID.aes192Cbc, keyLength: 32 }, { keyLength: 32 }, 4],
+    [
+      'NSS 3.21, Camellia-256 named Camellia-192',
+      { cipher: OID.camellia192Cbc, keyLength: 32 },
+      { cipher: 'camellia-256-cbc', keyLength: 32 },
+      16,
+    ],
     ['RC2-256', { cipher: OID.rc2CBC, parameters: rc2(256) }, { keyLength: 32, effectiveKeyBits: 256 }, 4],
   ])('%s', (_, input, expected, blocks) => {
     const { kdf, ...cipher } = read(pbes2(input));
     expect({ ...kdf, ...cipher }).toMatchObject({ kdf: 'pbkdf2', iterations: 1000, ...expected });
-    expect(decryptCost({ kdf, ...cipher })).toBe(1000 * blocks);
+    expect(costOf({ kdf, ...cipher })).toBe(1000 * blocks);
   });
 
   it('derives from the UTF-8 octets and takes the IV as given', () => {
-    const password = { pkcs12: Uint8Array.of(0, 65, 0, 0), pbkdf2: Uint8Array.of(65) };
-    expect(decryptJob(read(pbes2({ prf: OID.hmacWithSHA256 })), password, IV8)).toEqual({
+    expect(decryptJob(read(pbes2({ prf: OID.hmacWithSHA256 })), PASSWORD, IV8)).toEqual({
       cipher: 'aes-cbc',
       key: {
         kdf: 'pbkdf2',
         hash: 'sha256',
-        password: password.pbkdf2,
+        password: PASSWORD.pbkdf2,
         salt: SALT,
         iterations: 1000,
         length: 32,
@@ -173,17 +225,153 @@ describe('PBES2 (RFC 8018)', () => {
 
   it('takes a salt without octets, and an iteration count for the cost limit to judge', () => {
     expect(read(pbes2({ salt: octets(new Uint8Array(0)) })).kdf.salt).toHaveLength(0);
-    expect(read(pbes2({ iterations: 2 ** 40 })).kdf.iterations).toBe(2 ** 40);
+    expect(read(pbes2({ iterations: 2 ** 40 })).kdf).toMatchObject({ iterations: 2 ** 40 });
+  });
+});
+
+/** scrypt-params. */
+const scrypt = (cost: number | bigint, blockSize: number, parallelization: number, keyLength?: number) =>
+  algorithm(OID.PBES2, (w) =>
+    w.sequence((w) => {
+      w.sequence((w) => {
+        w.oid(OID.scrypt);
+        w.sequence((w) => {
+          w.octets(SALT);
+          for (const n of [cost, blockSize, parallelization]) w.integer(n);
+          if (keyLength !== undefined) w.integer(keyLength);
+        });
+      });
+      w.sequence((w) => {
+        w.oid(OID.aes256Cbc);
+        w.octets(IV16);
+      });
+    }),
+  );
+
+describe('scrypt (RFC 7914)', () => {
+  it('with its cost', () => {
+    for (const keyLength of [undefined, 32]) {
+      const { kdf, ...cipher } = read(scrypt(16384, 8, 2, keyLength));
+      expect(kdf).toEqual({ kdf: 'scrypt', salt: SALT, cost: 16384, blockSize: 8, parallelization: 2 });
+      expect(cipher).toEqual({ cipher: 'aes-cbc', keyLength: 32, iv: IV16 });
+      expect(costOf({ kdf, ...cipher })).toBe(16384 * 8 * 2 * 4);
+    }
+  });
+
+  it.each<[string, Uint8Array, string]>([
+    ['N that is no power of two', scrypt(16383, 8, 1), 'ASN1_BAD_VALUE'],
+    ['N of one', scrypt(1, 8, 1), 'ASN1_BAD_VALUE'],
+    ['N of zero', scrypt(0, 8, 1), 'ASN1_BAD_VALUE'],
+    ['N too large for r', scrypt(65536, 1, 1), 'ASN1_BAD_VALUE'],
+    ['r of zero', scrypt(16384, 0, 1), 'ASN1_BAD_VALUE'],
+    ['p of zero', scrypt(16384, 8, 0), 'ASN1_BAD_VALUE'],
+    ['a negative p', scrypt(16384, 8, -1), 'ASN1_BAD_VALUE'],
+    ['a gigabyte of memory by N', scrypt(2 ** 20, 8, 1), 'LIMIT_COST'],
+    ['a gigabyte of memory by r', scrypt(2, 2 ** 22, 1), 'LIMIT_COST'],
+    ['a gigabyte of memory by p', scrypt(2, 8, 2 ** 20), 'LIMIT_COST'],
+    ['N beyond all numbers', scrypt(2n ** 60n, 8, 1), 'ASN1_BAD_VALUE'],
+    ['a keyLength that the cipher does not have', scrypt(16384, 8, 1, 16), 'ASN1_BAD_VALUE'],
+  ])('cost as denial of service: refuses %s', (_, der, code) => {
+    expect(() => read(der)).toThrow(expect.objectContaining({ code, offset: expect.any(Number) }));
+  });
+
+  it('lets N = 2^17 with r = 8 through, the most that is recommended for logins', () => {
+    expect(read(scrypt(2 ** 17, 8, 1)).kdf.kdf).toBe('scrypt');
+  });
+});
+
+describe('MACs', () => {
+  const readMac = (der: Uint8Array) =>
+    readPbeMac(readAlgorithmIdentifier(parseDer(der), 'digestAlgorithm'), () => ({
+      salt: SALT,
+      iterations: 5,
+    }));
+  const hmac =
+    (oid: string): Build =>
+    (w) =>
+      w.sequence((w) => w.oid(oid));
+  const pbmac1 = (input: Pbes2, scheme: string) =>
+    algorithm(OID.PBMAC1, (w) =>
+      w.sequence((w) => {
+        w.raw(kdfOf(input));
+        hmac(scheme)(w);
+      }),
+    );
+
+  it.each([
+    ['sha1', 'sha1', 20, 1],
+    ['sha256', 'sha256', 32, 1],
+    ['md5', 'md5', 16, 8],
+    ['sha512_256', 'sha512-256', 32, 8],
+    ['sha3_384', 'sha3-384', 48, 8],
+  ] as const)('PKCS#12 KDF with %s', (name, hash, keyLength, blocks) => {
+    const mac = readMac(algorithm(OID[name], (w) => w.null()));
+    expect(mac).toEqual({ hash, keyLength, kdf: { kdf: 'pkcs12', hash, salt: SALT, iterations: 5 } });
+    expect(macCost(macJob(mac, PASSWORD, IV8, IV8))).toBe(5 * blocks);
+  });
+
+  it.each<[string, number, string, string, number]>([
+    ['SHA-256', 32, OID.hmacWithSHA256, OID.hmacWithSHA256, 2],
+    ['SHA-1, two blocks of key', 40, OID.hmacWithSHA1, OID.hmacWithSHA1, 4],
+    ['PRF SHA-512', 64, OID.hmacWithSHA512, OID.hmacWithSHA256, 8],
+    ['HMAC SHA-384', 48, OID.hmacWithSHA256, OID.hmacWithSHA384, 16],
+  ])('PBMAC1 (RFC 9579) with %s', (_, keyLength, prf, scheme, blocks) => {
+    const mac = readMac(pbmac1({ keyLength, prf }, scheme));
+    expect(mac).toMatchObject({ keyLength, kdf: { kdf: 'pbkdf2', iterations: 1000 } });
+    const job = macJob(mac, PASSWORD, IV8, IV8);
+    expect(job.key).toMatchObject({ password: PASSWORD.pbkdf2, length: keyLength });
+    expect(macCost(job)).toBe(1000 * blocks);
+  });
+
+  const SHA256 = OID.hmacWithSHA256;
+  it.each<[string, Uint8Array, string, string?]>([
+    ['without keyLength', pbmac1({ prf: SHA256 }, SHA256), 'ASN1_UNEXPECTED'],
+    ['with a key of 19 octets', pbmac1({ keyLength: 19 }, SHA256), 'ASN1_BAD_VALUE'],
+    ['with a key of 65 octets', pbmac1({ keyLength: 65 }, SHA256), 'ASN1_BAD_VALUE'],
+    ['with a negative keyLength', pbmac1({ keyLength: -32 }, SHA256), 'ASN1_BAD_VALUE'],
+    [
+      'with an INTEGER for salt',
+      pbmac1({ keyLength: 32, salt: (w) => w.integer(8) }, SHA256),
+      'ASN1_UNEXPECTED',
+    ],
+    ['with scrypt', pbmac1({ keyLength: 32, kdf: OID.scrypt }, SHA256), 'UNSUPPORTED_ALGORITHM', OID.scrypt],
+    ['with a digest for HMAC', pbmac1({ keyLength: 32 }, OID.sha256), 'UNSUPPORTED_ALGORITHM', OID.sha256],
+    [
+      'with a digest for PRF',
+      pbmac1({ keyLength: 32, prf: OID.sha256 }, SHA256),
+      'UNSUPPORTED_ALGORITHM',
+      OID.sha256,
+    ],
+    [
+      'with a MAC by MD5',
+      pbmac1({ keyLength: 32 }, OID.hmacWithMD5),
+      'UNSUPPORTED_ALGORITHM',
+      OID.hmacWithMD5,
+    ],
+    ['without parameters', algorithm(OID.PBMAC1), 'ASN1_UNEXPECTED'],
+    ['MD2', algorithm(OID.md2), 'UNSUPPORTED_ALGORITHM', OID.md2],
+    ['SHAKE, which has no length', algorithm(OID.shake256), 'UNSUPPORTED_ALGORITHM', OID.shake256],
+  ])('PBMAC1 parameters (CVE-2025-11187): refuses one %s', (_, der, code, oid) => {
+    expect(() => readMac(der)).toThrow(expect.objectContaining({ code, oid, offset: expect.any(Number) }));
   });
 });
 
 describe('refused', () => {
   const otherSource: Build = (w) => w.sequence((w) => w.oid('1.2.3.4'));
   it.each<[string, Uint8Array, string, string?]>([
-    ['PBES1', algorithm(OID.pbeWithMD5AndDES, pkcs12()), 'UNSUPPORTED_ALGORITHM', OID.pbeWithMD5AndDES],
-    ['scrypt', pbes2({ kdf: OID.scrypt }), 'UNSUPPORTED_ALGORITHM', OID.scrypt],
-    ['PRF SHA-512', pbes2({ prf: OID.hmacWithSHA512 }), 'UNSUPPORTED_ALGORITHM', OID.hmacWithSHA512],
-    ['AES-256-GCM', pbes2({ cipher: OID.aes256Gcm }), 'UNSUPPORTED_ALGORITHM', OID.aes256Gcm],
+    ['MD2 and DES', algorithm(OID.pbeWithMD2AndDES, pkcs12()), 'UNSUPPORTED_ALGORITHM', OID.pbeWithMD2AndDES],
+    ['MD2 and RC2', algorithm(OID.pbeWithMD2AndRC2, pkcs12()), 'UNSUPPORTED_ALGORITHM', OID.pbeWithMD2AndRC2],
+    ['another key derivation', pbes2({ kdf: OID.PBES2 }), 'UNSUPPORTED_ALGORITHM', OID.PBES2],
+    ['a digest for PRF', pbes2({ prf: OID.sha512 }), 'UNSUPPORTED_ALGORITHM', OID.sha512],
+    ['ECB', pbes2({ cipher: OID.aes256Ecb }), 'UNSUPPORTED_ALGORITHM', OID.aes256Ecb],
+    ['a short GCM tag', pbes2({ cipher: OID.aes256Gcm, parameters: gcm(12) }), 'ASN1_BAD_VALUE'],
+    ['a GCM tag short by default', pbes2({ cipher: OID.aes256Gcm, parameters: gcm() }), 'ASN1_BAD_VALUE'],
+    ['a GCM nonce of 16 octets', pbes2({ cipher: OID.aes256Gcm }), 'ASN1_BAD_VALUE'],
+    [
+      'Camellia-128 with a longer key',
+      pbes2({ cipher: OID.camellia128Cbc, keyLength: 32 }),
+      'ASN1_BAD_VALUE',
+    ],
     ['salt from elsewhere', pbes2({ salt: otherSource }), 'UNSUPPORTED_ALGORITHM', '1.2.3.4'],
     [
       'an RC2 version outside the table',

@@ -4,9 +4,9 @@ import { OID } from '../src/asn1/oids.js';
 import { writeDer } from '../src/asn1/write.js';
 import { concat, toHex, utf8, wipe, writePem } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
+import { runJobs } from '../src/pbe/jobs.js';
 import { PfxPlan } from '../src/pfx/plan.js';
 import { contentsOf, MAX_PFX_COST, type PfxContents, type PfxOptions, readPfx } from '../src/pfx/read.js';
-import { runPbeJobs } from '../src/wasm.js';
 import { toBer } from './helpers/ber.js';
 import {
   attribute,
@@ -173,6 +173,25 @@ describe('passwords', () => {
     expect(readPfx(bytes(password), password).certificates).toHaveLength(1);
     expect(failure(bytes(password), 'Motley Crue').code).toBe('PFX_WRONG_PASSWORD');
     expect(failure(bytes('Łódź'), 'Łódź').code).toBe('PFX_MALFORMED'); // no reading but UTF-8
+  });
+
+  it('PBES2 from the BMPString, as NSS 3.21 makes it', () => {
+    for (const password of ['secret', PW]) {
+      const octets = concat([Buffer.from(password, 'utf16le').swap16(), new Uint8Array(2)]);
+      const bytes = pfx({
+        safes: [encryptedSafe([certBag(ca.certificate)], password, { octets })],
+        password,
+      });
+      expect(readPfx(bytes, password).certificates).toHaveLength(1);
+      expect(failure(bytes, `${password}!`).code).toBe('PFX_WRONG_PASSWORD');
+    }
+  });
+
+  it('a MAC from UTF-8 taken for Latin-1, as OpenSSL 1.0 makes it', () => {
+    const misread = Buffer.from(PW, 'utf8').toString('latin1');
+    const bytes = pfx({ safes: [encryptedSafe([certBag(ca.certificate)], PW)], password: misread });
+    expect(readPfx(bytes, PW).certificates).toHaveLength(1);
+    expect(failure(bytes, 'pässword').code).toBe('PFX_WRONG_PASSWORD');
   });
 
   it('an empty one that is no password', () => {
@@ -415,6 +434,13 @@ describe('iteration count as denial of service', () => {
       }),
     ],
     [
+      'of scrypt, spread over many bags',
+      pfx({
+        safes: [safe(Array.from({ length: 25 }, () => bag(OID.pkcs8ShroudedKeyBag, keyOfScrypt(2 ** 17))))],
+        password: PW,
+      }),
+    ],
+    [
       'spread over many bags',
       pfx({
         safes: [
@@ -453,6 +479,30 @@ describe('iteration count as denial of service', () => {
   });
 });
 
+function keyOfScrypt(cost: number): Uint8Array {
+  return writeDer((w) =>
+    w.sequence((w) => {
+      w.sequence((w) => {
+        w.oid(OID.PBES2);
+        w.sequence((w) => {
+          w.sequence((w) => {
+            w.oid(OID.scrypt);
+            w.sequence((w) => {
+              w.octets(new Uint8Array(8));
+              for (const n of [cost, 8, 1]) w.integer(n);
+            });
+          });
+          w.sequence((w) => {
+            w.oid(OID.aes256Cbc);
+            w.octets(new Uint8Array(16));
+          });
+        });
+      });
+      w.octets(new Uint8Array(16));
+    }),
+  );
+}
+
 function keyOfIterations(iterations: number): Uint8Array {
   return writeDer((w) =>
     w.sequence((w) => {
@@ -477,7 +527,7 @@ describe('rounds', () => {
       const macs = round.flatMap((jobs) => jobs?.macs ?? []);
       if (decrypts.length + macs.length === 0) break;
       calls.push(decrypts.length + macs.length);
-      const results = runPbeJobs(decrypts, macs);
+      const results = runJobs(decrypts, macs);
       for (const [i, jobs] of round.entries()) {
         if (jobs === undefined) continue;
         plans[i]?.take({
@@ -497,7 +547,7 @@ describe('rounds', () => {
   it('leave no password and no plaintext behind', () => {
     const plan = new PfxPlan(usual, PW);
     const jobs = plan.jobs();
-    const results = runPbeJobs(jobs?.decrypts ?? [], jobs?.macs ?? []);
+    const results = runJobs(jobs?.decrypts ?? [], jobs?.macs ?? []);
     plan.take(results);
     expect(plan.jobs()).toBeUndefined();
     plan.wipe();

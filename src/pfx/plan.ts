@@ -6,8 +6,9 @@
  */
 import { copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
-import { decryptCost, decryptJob, macCost, macJob, type PasswordOctets } from '../pbe.js';
-import type { DecryptJob, MacJob, PbeResults } from '../wasm.js';
+import { decryptCost, macCost, type PbeJobs } from '../pbe/jobs.js';
+import { decryptJob, macJob, type PasswordOctets } from '../pbe.js';
+import type { PbeResults } from '../wasm.js';
 import { Certificate } from '../x509/certificate.js';
 import { PrivateKey } from '../x509/keys.js';
 import { Part } from './part.js';
@@ -95,19 +96,19 @@ export class PfxPlan {
     return this.#bags.flat();
   }
 
-  /** What to run next; undefined when all is open. @throws MailsealError LIMIT_COST */
-  jobs(): { decrypts: DecryptJob[]; macs: MacJob[] } | undefined {
-    const mac = this.#firstRound ? this.#file.mac : undefined;
-    if (mac === undefined && this.#pending.length === 0) return undefined;
-    this.#charge(mac === undefined ? 0 : macCost(mac.kdf));
-    for (const { encrypted } of this.#pending) this.#charge(decryptCost(encrypted.algorithm));
+  /** What to run next, by {@link runJobs}; undefined when all is open. @throws MailsealError LIMIT_COST */
+  jobs(): PbeJobs | undefined {
+    const { mac, authSafe } = this.#file;
     const password = this.#readings[this.#reading] as PasswordOctets;
-    return {
-      decrypts: this.#pending.map(({ encrypted }) =>
-        decryptJob(encrypted.algorithm, password, encrypted.data),
-      ),
-      macs: mac === undefined ? [] : [macJob(mac.kdf, password, this.#file.authSafe.bytes, mac.digest)],
-    };
+    const macs =
+      this.#firstRound && mac !== undefined ? [macJob(mac.mac, password, authSafe.bytes, mac.digest)] : [];
+    const decrypts = this.#pending.map(({ encrypted }) =>
+      decryptJob(encrypted.algorithm, password, encrypted.data),
+    );
+    if (macs.length === 0 && decrypts.length === 0) return undefined;
+    for (const job of macs) this.#charge(macCost(job));
+    for (const job of decrypts) this.#charge(decryptCost(job));
+    return { decrypts, macs };
   }
 
   #charge(cost: number): void {
@@ -152,13 +153,18 @@ export class PfxPlan {
     if (this.#failure === undefined || this.#failure.code === 'PFX_WRONG_PASSWORD') this.#failure = failure;
     const failed = this.#readings[this.#reading] as PasswordOctets;
     const next = this.#readings.findIndex(
-      ({ pkcs12 }, i) => i > this.#reading && !(macFailed && equal(pkcs12, failed.pkcs12)),
+      (reading, i) => i > this.#reading && !(macFailed && this.#sameMac(reading, failed)),
     );
     if (next < 0) throw this.#failure;
     this.#reading = next;
     this.#pending = this.#outer;
     this.#firstRound = true;
     this.#cost = 0;
+  }
+
+  /** Whether two readings come to the same MAC key. RFC 9579 leaves PBMAC1 one encoding, UTF-8: no other is tried. */
+  #sameMac(a: PasswordOctets, b: PasswordOctets): boolean {
+    return this.#file.mac?.mac.kdf.kdf !== 'pkcs12' || equal(a.pkcs12, b.pkcs12);
   }
 
   /** Gives what has to be decrypted. */

@@ -5,7 +5,7 @@
  */
 import { assertBytes, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
-import { runPbeJobs } from '../wasm.js';
+import { runJobs } from '../pbe/jobs.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey, PublicKey } from '../x509/keys.js';
 import { type OpenBag, type PfxOptions, PfxPlan } from './plan.js';
@@ -46,7 +46,7 @@ export function readPfx(bytes: Uint8Array, password: string, options: PfxOptions
   const plan = new PfxPlan(bytes, password, options);
   try {
     for (let jobs = plan.jobs(); jobs !== undefined; jobs = plan.jobs()) {
-      plan.take(runPbeJobs(jobs.decrypts, jobs.macs));
+      plan.take(runJobs(jobs.decrypts, jobs.macs));
     }
     return contentsOf(plan.bags);
   } catch (error) {

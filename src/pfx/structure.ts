@@ -10,16 +10,15 @@ import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger, readString } from '../asn1/values.js';
 import { copy, latin1 } from '../bytes.js';
 import { MailsealError } from '../errors.js';
+import { DIGESTS } from '../pbe/digests.js';
 import {
-  HASH_LENGTH,
   type PbeAlgorithm,
-  type PbeKdf,
+  type PbeMac,
   readAlgorithmIdentifier,
   readIterations,
   readPbeAlgorithm,
+  readPbeMac,
   readSalt,
-  unsupported,
-  withoutParameters,
 } from '../pbe.js';
 import { Part } from './part.js';
 
@@ -27,7 +26,7 @@ import { Part } from './part.js';
 const MAX_PFX_DEPTH = 256;
 
 export interface MacData {
-  readonly kdf: PbeKdf;
+  readonly mac: PbeMac;
   readonly digest: Uint8Array;
 }
 
@@ -129,9 +128,7 @@ function readExplicit(node: DerNode, what: string): DerNode {
   return value;
 }
 
-const MAC_HASHES: Readonly<Record<string, PbeKdf['hash']>> = { [OID.sha1]: 'sha1', [OID.sha256]: 'sha256' };
-
-/** MacData (RFC 7292 section 4); iterations DEFAULT 1. */
+/** MacData (RFC 7292 section 4); iterations DEFAULT 1. PBMAC1 ignores salt and iterations (RFC 9579 section 4). */
 function readMacData(node: DerNode): MacData {
   const reader = node.reader(Tag.SEQUENCE, 'MacData');
   const info = reader.next(Tag.SEQUENCE, 'mac').reader(Tag.SEQUENCE, 'DigestInfo');
@@ -141,16 +138,16 @@ function readMacData(node: DerNode): MacData {
   const algorithm = readAlgorithmIdentifier(info.next(Tag.SEQUENCE, 'digestAlgorithm'), 'digestAlgorithm');
   const digestNode = info.next(Tag.OCTET_STRING, 'digest');
   info.end();
-  const hash = MAC_HASHES[algorithm.oid];
-  if (hash === undefined) throw unsupported(algorithm, 'MAC algorithm');
-  withoutParameters(algorithm);
+  const mac = readPbeMac(algorithm, () => ({
+    salt: readSalt(saltNode),
+    iterations: iterationsNode === undefined ? 1 : readIterations(iterationsNode),
+  }));
   const digest = readOctets(digestNode);
   // A short digest would be a short MAC.
-  if (digest.length !== HASH_LENGTH[hash]) {
-    throw digestNode.fail('PFX_MALFORMED', `MAC of ${digest.length} octets with ${hash}`);
+  if (digest.length !== DIGESTS[mac.hash].octets) {
+    throw digestNode.fail('PFX_MALFORMED', `MAC of ${digest.length} octets with ${mac.hash}`);
   }
-  const iterations = iterationsNode === undefined ? 1 : readIterations(iterationsNode);
-  return { kdf: { kdf: 'pkcs12', hash, salt: readSalt(saltNode), iterations }, digest };
+  return { mac, digest };
 }
 
 /** AuthenticatedSafe: the safes in order, named by their number. */

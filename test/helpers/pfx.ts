@@ -160,6 +160,8 @@ export interface PfxInput {
   /** For the MAC; without one there is none; null is the password without octets. */
   password?: string | null;
   hash?: 'sha1' | 'sha256';
+  /** The OID of the MAC's digest, in place of that of `hash`. */
+  digestAlgorithm?: string;
   /** Default 1, which is not written. */
   macIterations?: number;
   version?: number;
@@ -180,7 +182,7 @@ export function pfx(input: PfxInput): Uint8Array {
       w.sequence((w) => {
         w.sequence((w) => {
           w.sequence((w) => {
-            w.oid(OID[hash]);
+            w.oid(input.digestAlgorithm ?? OID[hash]);
             w.null();
           });
           const key = pkcs12Kdf(hash, bmpPassword(password), SALT, Math.min(macIterations, 1e5), 3);
