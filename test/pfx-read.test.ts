@@ -187,6 +187,30 @@ describe('passwords', () => {
     }
   });
 
+  it('are read again only in another way, so that a bad file costs no more rounds than it must', () => {
+    const rounds = (bytes: Uint8Array, password: string) => {
+      const plan = new PfxPlan(bytes, password);
+      let count = 0;
+      try {
+        for (let jobs = plan.jobs(); jobs !== undefined; jobs = plan.jobs()) {
+          count++;
+          plan.take(runJobs(jobs.decrypts, jobs.macs));
+        }
+        return 'it opened';
+      } catch (error) {
+        return `${count} ${(error as MailsealError).code}`;
+      }
+    };
+    const broken = (password: string) =>
+      pfx({ safes: [encryptedSafe([certBag(ca.certificate)], 'other')], password });
+    expect(rounds(usual, 'wrong')).toBe('1 PFX_WRONG_PASSWORD');
+    expect(rounds(usual, 'wröng')).toBe('2 PFX_WRONG_PASSWORD'); // as OpenSSL 1.0 would make the MAC
+    expect(rounds(broken('secret'), 'secret')).toBe('2 PFX_MALFORMED'); // as NSS would encrypt
+    expect(rounds(broken('Łódź'), 'Łódź')).toBe('2 PFX_MALFORMED');
+    expect(rounds(broken('Mötley'), 'Mötley')).toBe('3 PFX_MALFORMED'); // as Bouncy Castle, as NSS
+    expect(rounds(broken(''), '')).toBe('1 PFX_MALFORMED');
+  });
+
   it('a MAC from UTF-8 taken for Latin-1, as OpenSSL 1.0 makes it', () => {
     const misread = Buffer.from(PW, 'utf8').toString('latin1');
     const bytes = pfx({ safes: [encryptedSafe([certBag(ca.certificate)], PW)], password: misread });
@@ -237,6 +261,18 @@ describe('keys and certificates are paired by public key', () => {
     expect(own(read(certBag(renewed.certificate), key, certBag(alice.certificate)))).toEqual([
       'CN=Alice renewed',
     ]);
+  });
+
+  it('a localKeyId that all bear, and names in any script', () => {
+    const named = (friendlyName: string) => ({ friendlyName, localKeyId: ID.a });
+    const contents = read(
+      certBag(alice.certificate, named('Алиса')),
+      keyBag(bob.privateKey, named('بوب')),
+      certBag(bob.certificate, named('鮑伯')),
+      keyBag(alice.privateKey, named('𝒜lice 🔑')),
+    );
+    expect(own(contents)).toEqual(['CN=Bob', 'CN=Alice']);
+    expect(contents.entries.map(({ friendlyName }) => friendlyName)).toEqual(['بوب', '𝒜lice 🔑']);
   });
 
   it('a key without one, and a key that occurs twice', () => {

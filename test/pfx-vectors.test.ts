@@ -31,6 +31,18 @@ function open(bytes: Uint8Array, password: string, allowNoMac: boolean): Outcome
 /** How many files each source has, how many opened, and the reasons of the others. */
 const table = new Map<string, { files: number; opened: number; refused: Map<string, number> }>();
 
+/** What OpenSSL does not open: what it says, and what mailseal says. */
+const others: { name: string; openssl: string; mailseal: string }[] = [];
+
+function recordOther(
+  name: string,
+  openssl: string,
+  { contents, error }: Outcome & { contents?: PfxContents },
+): void {
+  const opened = `opens: ${contents?.entries.length} keys`;
+  others.push({ name, openssl, mailseal: error === undefined ? opened : `${error.code}: ${error.message}` });
+}
+
 function record(source: string, { error }: Outcome): void {
   const row = table.get(source) ?? { files: 0, opened: 0, refused: new Map<string, number>() };
   table.set(source, row);
@@ -48,6 +60,10 @@ afterAll(() => {
     const numbers = [files, opened, files - opened].map((n, i) => String(n).padStart([5, 7, 8][i] as number));
     lines.push(`${source.padEnd(23)} ${numbers.join(' ')}`);
     for (const [reason, count] of refused) lines.push(`${String(count).padStart(30)} × ${reason}`);
+  }
+  lines.push('', 'What OpenSSL does not open:');
+  for (const { name, openssl, mailseal } of others) {
+    lines.push(name, `  openssl   ${openssl}`, `  mailseal  ${mailseal}`);
   }
   console.log(lines.join('\n'));
 });
@@ -102,6 +118,7 @@ describe.each(vectorSources())('%s', (source) => {
     for (const row of rows) {
       const outcome = open(readVector(source, row.path), row.password ?? '', row.mac === null);
       record(source, outcome);
+      if (row.expect.error !== undefined) recordOther(`${source}/${row.path}`, row.expect.error, outcome);
       try {
         check(row, outcome);
       } catch (cause) {
@@ -147,6 +164,7 @@ describe.skipIf(corporaMissing() !== undefined)('pkcs12-keyfile-corpus', () => {
     const { path } = row;
     const outcome = open(readCorpus(path), row.password ?? CORPUS_PASSWORD, !path.includes('mac('));
     record('pkcs12-keyfile-corpus', outcome);
+    if (row.expect.error !== undefined) recordOther(path, row.expect.error, outcome);
     const legacy = LEGACY_CIPHER.exec(path)?.[0];
     if (REFUSED.test(path) || (legacy !== undefined && !getCiphers().includes(legacy))) {
       expect(outcome.error?.code).toBe('UNSUPPORTED_ALGORITHM');

@@ -7,7 +7,7 @@
 import { copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCost, macCost, type PbeJobs } from '../pbe/jobs.js';
-import { decryptJob, macJob, type PasswordOctets } from '../pbe.js';
+import { decryptJob, macJob, type PasswordOctets, type PbeKdf } from '../pbe.js';
 import type { PbeResults } from '../wasm.js';
 import { Certificate } from '../x509/certificate.js';
 import { PrivateKey } from '../x509/keys.js';
@@ -57,6 +57,8 @@ interface Locked {
   readonly encrypted: Encrypted;
   readonly open: (plaintext: Uint8Array) => Locked[];
 }
+
+type Kdf = PbeKdf['kdf'];
 
 export class PfxPlan {
   readonly #file: PfxFile;
@@ -131,14 +133,16 @@ export class PfxPlan {
     const opensSome = plaintexts.some((plaintext) => plaintext !== undefined);
     const firstRound = this.#firstRound;
     this.#firstRound = false;
-    if (firstRound && macs[0] === false) this.#retry(macFailure(opensSome), true);
-    else if (firstRound && macs.length === 0 && !opensSome) this.#retry(wrongPassword('decrypts nothing'));
-    else this.#open(plaintexts);
+    if (firstRound && macs[0] === false) this.#retry(macFailure(opensSome), this.#macKdfs());
+    else if (firstRound && macs.length === 0 && !opensSome) {
+      this.#retry(wrongPassword('decrypts nothing'), this.#pending.map(kdfOf));
+    } else this.#open(plaintexts);
   }
 
   #open(plaintexts: readonly (Uint8Array | undefined)[]): void {
     const closed = this.#pending.find((_, i) => plaintexts[i] === undefined);
-    if (closed !== undefined) this.#retry(notDecrypted(closed.name, this.#file.mac !== undefined));
+    if (closed !== undefined)
+      this.#retry(notDecrypted(closed.name, this.#file.mac !== undefined), [kdfOf(closed)]);
     else this.#pending = this.#pending.flatMap(({ open }, i) => open(plaintexts[i] as Uint8Array));
   }
 
@@ -148,12 +152,16 @@ export class PfxPlan {
     for (const { pkcs12, pbkdf2 } of this.#readings) wipe(pkcs12, pbkdf2);
   }
 
-  /** Starts again with the next reading of the password; the first failure that says more is the one to report. */
-  #retry(failure: MailsealError, macFailed = false): void {
+  /**
+   * Starts again with the next reading of the password that can change what failed, so that a file is not derived again
+   * and again for nothing. The first failure that says more is the one to report.
+   * @param kdfs of what failed
+   */
+  #retry(failure: MailsealError, kdfs: readonly Kdf[]): void {
     if (this.#failure === undefined || this.#failure.code === 'PFX_WRONG_PASSWORD') this.#failure = failure;
-    const failed = this.#readings[this.#reading] as PasswordOctets;
     const next = this.#readings.findIndex(
-      (reading, i) => i > this.#reading && !(macFailed && this.#sameMac(reading, failed)),
+      (reading, i) =>
+        i > this.#reading && !this.#readings.slice(0, i).some((other) => alike(reading, other, kdfs)),
     );
     if (next < 0) throw this.#failure;
     this.#reading = next;
@@ -162,9 +170,9 @@ export class PfxPlan {
     this.#cost = 0;
   }
 
-  /** Whether two readings come to the same MAC key. RFC 9579 leaves PBMAC1 one encoding, UTF-8: no other is tried. */
-  #sameMac(a: PasswordOctets, b: PasswordOctets): boolean {
-    return this.#file.mac?.mac.kdf.kdf !== 'pkcs12' || equal(a.pkcs12, b.pkcs12);
+  /** RFC 9579 leaves the password of PBMAC1 one encoding, UTF-8: for its sake no other is tried. */
+  #macKdfs(): Kdf[] {
+    return this.#file.mac?.mac.kdf.kdf === 'pkcs12' ? ['pkcs12'] : [];
   }
 
   /** Gives what has to be decrypted. */
@@ -205,6 +213,13 @@ export class PfxPlan {
     }
     return locked;
   }
+}
+
+const kdfOf = ({ encrypted }: Locked): Kdf => encrypted.algorithm.kdf.kdf;
+
+/** Whether two readings of a password are the same to all of these derivations. */
+function alike(a: PasswordOctets, b: PasswordOctets, kdfs: readonly Kdf[]): boolean {
+  return kdfs.every((kdf) => (kdf === 'pkcs12' ? equal(a.pkcs12, b.pkcs12) : equal(a.pbkdf2, b.pbkdf2)));
 }
 
 function checkedCost(maxCost = MAX_PFX_COST): number {
