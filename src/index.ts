@@ -18,6 +18,7 @@ export {
   readSealKey,
 } from './keystore/store.js';
 export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
+export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
 export {
   type Decrypted,
   type DecryptOptions,
