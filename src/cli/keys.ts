@@ -58,10 +58,27 @@ function sealKeyIn(file: string): Uint8Array {
 
 /** The password that goes with `what`: from a file, the environment, or the terminal. */
 export async function passwordFor(what: string, file: string | undefined): Promise<string> {
+  return givenPassword(file) ?? askPassword(`Password of ${what}`);
+}
+
+/**
+ * A password to protect `what` with: a typed one is asked for twice.
+ * @throws MailsealError USAGE if it is empty, which would protect nothing, or not typed alike
+ */
+export async function newPasswordFor(what: string, file: string | undefined): Promise<string> {
+  const given = givenPassword(file);
+  const password = given ?? (await askPassword(`New password of ${what}`));
+  if (password === '') throw new MailsealError('USAGE', `an empty password would not protect ${what}`);
+  if (given === undefined && (await askPassword('The same again')) !== password) {
+    throw new MailsealError('USAGE', `New password of ${what}: the two are not alike`);
+  }
+  return password;
+}
+
+function givenPassword(file: string | undefined): string | undefined {
   const typed = file === '-' && process.stdin.isTTY; // read as a file, it would be echoed
   if (file !== undefined && !typed) return readPasswordFile(file);
-  const given = typed ? undefined : process.env.MAILSEAL_PASSWORD;
-  return given ?? askPassword(`Password of ${what}`);
+  return typed ? undefined : process.env.MAILSEAL_PASSWORD;
 }
 
 export interface PfxFileOptions {

@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { MailsealError } from '../errors.js';
+import { PFX_PROFILES } from '../pfx/write.js';
+import { exportCommand } from './export.js';
 import { ioError } from './files.js';
 import { lookupCommand, usersCommand } from './history.js';
 import { importCommand } from './import.js';
@@ -83,6 +85,28 @@ command('users', 'List the users of a key store, or the history of one.')
   .addOption(sealKey())
   .addOption(json())
   .action(usersCommand);
+
+command('export', "Write a user's keys, with their certificates and chains, as PFX.")
+  .requiredOption('--user <address>', 'whose keys')
+  .addOption(store())
+  .addOption(sealKey())
+  .addOption(passwordFile('what is written'))
+  .addOption(
+    new Option('--profile <name>', 'algorithms').choices(Object.keys(PFX_PROFILES)).default('modern'),
+  )
+  .addOption(out())
+  .addOption(
+    new Option('--out-dir <folder>', 'write a PFX for each certificate into this folder').conflicts('out'),
+  )
+  .addHelpText(
+    'after',
+    `${PASSWORD_HELP} A typed one is asked for twice.\n` +
+      '\nProfiles: compatible is for old devices, and weak (3DES, SHA-1); modern is AES-256 with PBKDF2, and SHA-256;' +
+      '\nstrong has six times the iterations and a PBMAC1, which few programs read: OpenSSL from 3.4 on, for one.' +
+      '\nWithout --out-dir the whole history is one PFX. In a folder each file goes by the first day of its certificate and' +
+      '\nthe start of its SHA-256 fingerprint, so that writing it again replaces it.',
+  )
+  .action(exportCommand);
 
 command('decrypt', 'Open an encrypted message with a key of the store, or of a PFX file.')
   .addArgument(message())
