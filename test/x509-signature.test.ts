@@ -1,13 +1,23 @@
+/** Signatures by their AlgorithmIdentifier: valid ones, forged ones (Project Wycheproof's too), refused parameters and keys. */
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
+import { Tag } from '../src/asn1/tags.js';
 import { type DerNode, parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { readPem } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PublicKey } from '../src/x509/keys.js';
-import { readSignatureAlgorithm, verifySignature, verifyWithScheme } from '../src/x509/signature.js';
+import {
+  type HashName,
+  MAX_RSA_VERIFY_BITS,
+  readSignatureAlgorithm,
+  type SignatureScheme,
+  verifySignature,
+  verifyWithScheme,
+} from '../src/x509/signature.js';
 import { readIndex, readVector } from './helpers/vectors.js';
 
 const data = Buffer.from('what was signed');
@@ -151,6 +161,102 @@ test('Ed25519 S >= L (CVE-2026-33895) is no valid signature', () => {
     carry >>= 8;
   }
   expect(verifySignature(algorithm(OID.Ed25519), publicKey(ed25519.publicKey), data, signature)).toBe(false);
+});
+
+describe('RSA signature forgery: a signature of the wrong length (RFC 8017 8.1.2 and 8.2.2, step 1)', () => {
+  const key = publicKey(rsa.publicKey);
+  const schemes: [string, SignatureScheme, (data: Buffer) => Buffer][] = [
+    [
+      'RSASSA-PSS',
+      { kind: 'rsa-pss', oid: OID.rsassaPss, hash: 'sha256', saltLength: 32 },
+      (data) =>
+        sign('sha256', data, {
+          key: rsa.privateKey,
+          padding: constants.RSA_PKCS1_PSS_PADDING,
+          saltLength: 32,
+        }),
+    ],
+    [
+      'RSASSA-PKCS1-v1_5',
+      { kind: 'rsa-pkcs1', oid: OID.sha256WithRSAEncryption, hash: 'sha256' },
+      (data) => sign('sha256', data, rsa.privateKey),
+    ],
+  ];
+  test.each(schemes)('%s: a leading zero octet left out, or one put before it', (_, scheme, signData) => {
+    let message = data;
+    let signature = signData(message);
+    for (let i = 0; signature[0] !== 0; i++) {
+      message = Buffer.from(`${i}`);
+      signature = signData(message);
+    }
+    expect(verifyWithScheme(scheme, key, message, signature)).toBe(true);
+    expect(verifyWithScheme(scheme, key, message, signature.subarray(1))).toBe(false);
+    expect(verifyWithScheme(scheme, key, message, Buffer.concat([Buffer.alloc(1), signature]))).toBe(false);
+  });
+});
+
+describe('RSA signature forgery (CVE-2026-33894), ECDSA forgery: Project Wycheproof', () => {
+  interface Group {
+    publicKeyDer: string;
+    sha: string;
+    sLen?: number;
+    tests: { tcId: number; comment: string; msg: string; sig: string; result: string }[];
+  }
+  const hex = (text: string) => Buffer.from(text, 'hex');
+
+  test.each<[string, SignatureScheme['kind'], number]>([
+    ['rsa_signature_2048_sha256', 'rsa-pkcs1', 259],
+    ['rsa_signature_2048_sha512', 'rsa-pkcs1', 259],
+    ['rsa_pss_2048_sha1_mgf1_20', 'rsa-pss', 88],
+    ['rsa_pss_2048_sha256_mgf1_32', 'rsa-pss', 108],
+    ['rsa_pss_3072_sha256_mgf1_32_params', 'rsa-pss', 108],
+    ['ecdsa_secp256r1_sha256', 'ecdsa', 484],
+    ['ecdsa_secp384r1_sha384', 'ecdsa', 504],
+  ])('%s', (name, kind, count) => {
+    const path = new URL(`../vectors/wycheproof/${name}_test.json`, import.meta.url);
+    const { testGroups } = JSON.parse(readFileSync(path, 'utf8')) as { testGroups: Group[] };
+    let seen = 0;
+    for (const { publicKeyDer, sha, sLen, tests } of testGroups) {
+      const key = PublicKey.parse(hex(publicKeyDer));
+      const hash = sha.replace('-', '').toLowerCase() as HashName;
+      const scheme = { kind, oid: '', hash, ...(sLen !== undefined && { saltLength: sLen }) };
+      for (const { tcId, comment, msg, sig, result } of tests) {
+        // `acceptable` is a DigestInfo without its NULL: not the exact one, and refused.
+        const valid = verifyWithScheme(scheme, key, hex(msg), hex(sig));
+        expect(valid, `${tcId}: ${comment}`).toBe(result === 'valid');
+        seen++;
+      }
+    }
+    expect(seen).toBe(count);
+  });
+});
+
+test('RSA keys of 16384 bits, which make a message slow to verify, can be read and not verified with', () => {
+  const scheme = readSignatureAlgorithm(algorithm(OID.sha256WithRSAEncryption, nullParameters));
+  for (const bits of [MAX_RSA_VERIFY_BITS, MAX_RSA_VERIFY_BITS + 8, 16384]) {
+    const modulus = Buffer.alloc(bits / 8 + 1, 0xff).fill(0, 0, 1); // no sign bit, and odd
+    const rsaPublicKey = writeDer((w) =>
+      w.sequence((w) => {
+        w.tagged(Tag.INTEGER, modulus);
+        w.integer(65537);
+      }),
+    );
+    const key = PublicKey.parse(
+      writeDer((w) =>
+        w.sequence((w) => {
+          w.raw(algorithm(OID.rsaEncryption, nullParameters).bytes);
+          w.bitString(rsaPublicKey);
+        }),
+      ),
+    );
+    expect(key.modulusLength).toBe(bits);
+    const check = () => verifyWithScheme(scheme, key, data, Buffer.alloc(bits / 8, 1));
+    if (bits > MAX_RSA_VERIFY_BITS) {
+      expect(check).toThrow(
+        expect.objectContaining({ code: 'UNSUPPORTED_ALGORITHM', oid: OID.rsaEncryption }),
+      );
+    } else expect(check()).toBe(false);
+  }
 });
 
 test('an RSA key too short for the digest verifies nothing', () => {

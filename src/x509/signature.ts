@@ -1,7 +1,8 @@
 /**
  * Verifying signatures by their AlgorithmIdentifier: RSASSA-PKCS1-v1_5 and RSASSA-PSS (RFC 4055), ECDSA (RFC 5758) and
  * EdDSA (RFC 8410), all done by node:crypto, which compares the whole DigestInfo. Refused: MD2 and MD5, parameters that
- * the algorithm does not have, and a key of another type, or restricted to other parameters, than the algorithm.
+ * the algorithm does not have, a key of another type, or restricted to other parameters, than the algorithm, and RSA
+ * keys that take long to verify with.
  * Used by path validation for certificates and by CMS for signers.
  */
 import { constants, type VerifyKeyObjectInput, verify } from 'node:crypto';
@@ -79,6 +80,9 @@ const KEYS: Readonly<Record<SignatureScheme['kind'], readonly KeyAlgorithm[]>> =
   ed448: ['ed448'],
 };
 
+/** Longer keys can be read, not used: time grows with the square of the length, and a message may bring any key. */
+export const MAX_RSA_VERIFY_BITS = 8192;
+
 /**
  * What node:crypto's verify and Verify.verify take as the key of this scheme.
  * @throws MailsealError KEY_UNSUITABLE if the key may not verify it; UNSUPPORTED_ALGORITHM, KEY_MALFORMED for the key
@@ -86,6 +90,11 @@ const KEYS: Readonly<Record<SignatureScheme['kind'], readonly KeyAlgorithm[]>> =
 export function verificationKey(scheme: SignatureScheme, publicKey: PublicKey): VerifyKeyObjectInput {
   if (!KEYS[scheme.kind].includes(publicKey.algorithm)) {
     throw new MailsealError('KEY_UNSUITABLE', `a ${publicKey.algorithm} key can't verify ${scheme.kind}`);
+  }
+  const { modulusLength = 0, algorithmOid: oid } = publicKey;
+  if (modulusLength > MAX_RSA_VERIFY_BITS) {
+    const message = `verifying with an RSA key of ${modulusLength} bits, the limit is ${MAX_RSA_VERIFY_BITS}`;
+    throw new MailsealError('UNSUPPORTED_ALGORITHM', message, { oid });
   }
   const { keyObject: key, pss } = publicKey;
   if (scheme.kind !== 'rsa-pss') return { key };
@@ -104,6 +113,9 @@ export function verifyWithScheme(
   signature: Uint8Array,
 ): boolean {
   const key = verificationKey(scheme, publicKey);
+  // RFC 8017 8.1.2 and 8.2.2, step 1. OpenSSL leaves it out for RSASSA-PSS: there a leading zero may be missing.
+  const { modulusLength } = publicKey;
+  if (modulusLength !== undefined && signature.length !== Math.ceil(modulusLength / 8)) return false;
   try {
     return verify(scheme.hash, data, scheme.kind === 'rsa-pss' ? key : key.key, signature);
   } catch {
