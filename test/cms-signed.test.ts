@@ -2,9 +2,10 @@
 import { createHash, createPrivateKey, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
+import { Tag } from '../src/asn1/tags.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
-import { equal, fromHex, utf8 } from '../src/bytes.js';
+import { concat, equal, fromHex, utf8 } from '../src/bytes.js';
 import { contentOfType, readContentInfo } from '../src/cms/content.js';
 import {
   MAX_SIGNERS,
@@ -254,6 +255,32 @@ const typeAttribute = (oid: string = OID.data) => attribute(OID.contentType, (w)
 const digestAttribute = (content: Uint8Array = CONTENT, hash = 'sha256') =>
   attribute(OID.messageDigest, (w) => w.octets(createHash(hash).update(content).digest()));
 
+/** A SEQUENCE in a SEQUENCE, `depth` times. */
+function nested(depth: number): Uint8Array {
+  let value: Uint8Array = new Uint8Array();
+  for (let i = 0; i < depth; i++) {
+    const inner = value;
+    value = writeDer((w) => w.sequence((w) => w.raw(inner)));
+  }
+  return value;
+}
+
+/** Length and content, in 2 octets of length, of a SET with one attribute that is nested deep. */
+function deep(depth: number): Uint8Array {
+  const one = attribute('1.2.3', (w) => w.raw(nested(depth)));
+  return concat([Uint8Array.of(one.length >>> 8, one.length & 0xff), one]);
+}
+
+/** An attribute whose type has these octets. */
+function typed(oid: Uint8Array): Uint8Array {
+  return writeDer((w) =>
+    w.sequence((w) => {
+      w.tagged(Tag.OID, oid);
+      w.set((w) => w.null());
+    }),
+  );
+}
+
 const ECDSA = (w: DerWriter) => w.sequence((w) => w.oid(OID.ecdsaWithSHA256));
 
 function forge(signer: Person, forgery: Forgery = {}): Uint8Array {
@@ -416,12 +443,41 @@ describe('what verifies, and what does not', () => {
       { attributes: null, content: toBer(attributeSet) },
       'SIGNATURE_INVALID',
     ],
+    ...(
+      [
+        ['nested deeper than we parse', [...sorted, attribute('1.2.3', (w) => w.raw(nested(200)))]],
+        ['of a type that is no valid OID', [...sorted, typed(fromHex('80'))]],
+        ['of a type without octets', [...sorted, typed(new Uint8Array())]],
+        ['without values', [...sorted, attribute('1.2.3')]],
+        ['with a value of bad length', [...sorted, attribute('1.2.3', (w) => w.raw(fromHex('30020405')))]],
+        ['with a bad tag in a value', [...sorted, attribute('1.2.3', (w) => w.raw(fromHex('30030001ff')))]],
+        ['with a value of no octets', [...sorted, attribute('1.2.3', (w) => w.raw(fromHex('0200')))]],
+      ] as const
+    ).map(([what, attributes]): [string, Person, Forgery, string] => [
+      `signedAttrs confused with content, one of them ${what}`,
+      p256,
+      { attributes: null, content: writeDer((w) => w.setOf(attributes)) },
+      'SIGNATURE_INVALID',
+    ]),
+    [
+      'signedAttrs confused with content, nested deep and with the length in BER',
+      p256,
+      { attributes: null, content: concat([fromHex('3184'), fromHex('0000'), deep(300)]) },
+      'SIGNATURE_INVALID',
+    ],
     [
       'content that begins like a SET and is text',
       p256,
       { attributes: null, content: utf8('1 apple') },
       'valid',
     ],
+    [
+      'content that begins like a SET and is a longer text',
+      p256,
+      { attributes: null, content: utf8('1\r\n12 apples and pears\r\n') },
+      'valid',
+    ],
+    ['a SET of something else', p256, { attributes: null, content: fromHex('3103020101') }, 'valid'],
     [
       'a signing time that is not signed',
       p256,

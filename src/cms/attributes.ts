@@ -6,10 +6,11 @@
  */
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
-import type { DerNode } from '../asn1/tape.js';
+import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
 import { derHeader, writeDer } from '../asn1/write.js';
-import { buffer, concat, copy } from '../bytes.js';
+import { buffer, concat, copy, equal } from '../bytes.js';
+import { type ErrorCode, MailsealError } from '../errors.js';
 
 export interface Attribute {
   /** Dotted type. */
@@ -18,28 +19,46 @@ export interface Attribute {
   readonly node: DerNode;
 }
 
-/** Attribute ::= SEQUENCE { attrType, attrValues SET OF }, or undefined if the node is something else. */
-function tryAttribute(node: DerNode): Attribute | undefined {
-  if (!node.is(Tag.SEQUENCE)) return undefined;
+/** Whether a node is tagged as Attribute ::= SEQUENCE { attrType, attrValues SET OF } is. */
+function isAttribute(node: DerNode): boolean {
+  if (!node.is(Tag.SEQUENCE)) return false;
   const [type, values, more] = node.children;
-  if (!type?.is(Tag.OID) || !values?.is(Tag.SET) || more !== undefined) return undefined;
-  return { oid: readOid(type), values: values.children, node };
+  return type?.is(Tag.OID) === true && values?.is(Tag.SET) === true && more === undefined;
 }
 
 /** The attributes of a SET, whatever its tag. @throws MailsealError CMS_MALFORMED */
 export function readAttributes(set: DerNode): Attribute[] {
   return set.children.map((node) => {
-    const attribute = tryAttribute(node);
-    if (attribute === undefined) throw node.fail('CMS_MALFORMED', 'this is no Attribute');
-    return attribute;
+    if (!isAttribute(node)) throw node.fail('CMS_MALFORMED', 'this is no Attribute');
+    const [type, values] = node.children as [DerNode, DerNode];
+    return { oid: readOid(type), values: values.children, node };
   });
 }
 
-/** Whether a SET could be taken for signed attributes. */
-export function isAttributeSet(node: DerNode): boolean {
-  const { children } = node;
-  return (
-    node.is(Tag.SET) && children.length > 0 && children.every((child) => tryAttribute(child) !== undefined)
+/**
+ * Whether content could be taken for signed attributes: it is one SET of what is tagged as attributes are. Another
+ * reader may not look into types and values, or may look deeper than we do, so what is in them does not count, and a
+ * SET that we can't parse counts as one of attributes.
+ */
+export function looksLikeAttributes(content: Uint8Array): boolean {
+  if (content[0] !== Tag.SET) return false;
+  try {
+    const { children } = parseDer(content);
+    return children.length > 0 && children.every(isAttribute);
+  } catch (error) {
+    if (!(error instanceof MailsealError)) throw error;
+    return isOneSet(content) || !NO_VALUE.has(error.code);
+  }
+}
+
+/** What other octets that begin like a SET are: text, for example. */
+const NO_VALUE: ReadonlySet<ErrorCode> = new Set(['ASN1_TRUNCATED', 'ASN1_BAD_LENGTH', 'ASN1_TRAILING_DATA']);
+
+/** Whether its header, in DER as it would have been signed, says that a SET fills the content. */
+function isOneSet(content: Uint8Array): boolean {
+  return [2, 3, 4, 5, 6].some(
+    (size) =>
+      content.length >= size && equal(derHeader(Tag.SET, content.length - size), content.subarray(0, size)),
   );
 }
 

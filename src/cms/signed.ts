@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
-import { type DerNode, parseDer } from '../asn1/tape.js';
+import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { assertBytes, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -24,7 +24,7 @@ import { type AlgorithmIdentifier, readAlgorithmIdentifier, readDigestAlgorithm 
 import {
   type Attribute,
   asReceived,
-  isAttributeSet,
+  looksLikeAttributes,
   readAttributes,
   readSignedAttributes,
   type SignedAttributes,
@@ -326,15 +326,5 @@ function checkUnsigned(info: SignerInfo): void {
     if (oid === OID.contentType || oid === OID.messageDigest || oid === OID.signingTime) {
       throw node.fail('CMS_MALFORMED', `${describeOid(oid)} among the unsigned attributes`);
     }
-  }
-}
-
-function looksLikeAttributes(content: Uint8Array): boolean {
-  if (content[0] !== Tag.SET) return false;
-  try {
-    return isAttributeSet(parseDer(content));
-  } catch (error) {
-    if (error instanceof MailsealError) return false;
-    throw error;
   }
 }
