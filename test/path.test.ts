@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { parseDer } from '../src/asn1/tape.js';
 import { readPem } from '../src/bytes.js';
+import { MAX_SIGNERS } from '../src/cms/signed.js';
 import { Certificate } from '../src/x509/certificate.js';
-import { validatePath } from '../src/x509/path.js';
+import { PathBudget, validatePath } from '../src/x509/path.js';
 import { alice, ca, caOf, der, leafOf, NOW, names, outcome, root, validate } from './helpers/paths.js';
 import { generateKey, type IssuedCertificate, issueCertificate } from './helpers/pki.js';
 import { readIndex, readVector } from './helpers/vectors.js';
@@ -142,6 +143,31 @@ describe('attacks on the search', () => {
     const result = validate(leafOf(selves[0] as IssuedCertificate), mesh);
     expect(outcome(result)).toBe('LIMIT');
     expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  test('many searches for one message: their budget is one', () => {
+    const crowd = Array.from({ length: 70 }, () => caOf({ subject: 'Crowd' }));
+    const leaf = () => leafOf(crowd[69] as IssuedCertificate, { authorityKeyIdentifier: null });
+    const budget = new PathBudget();
+    expect(outcome(validate(leaf(), crowd, { budget }))).toBe('trusted');
+    const signatures = vi.spyOn(Certificate.prototype, 'signatureValue', 'get');
+    for (let i = 0; i < 64; i++) expect(outcome(validate(leaf(), crowd, { budget }))).toBe('LIMIT');
+    expect(signatures.mock.calls.length).toBeLessThan(30);
+    signatures.mockRestore();
+    expect(budget.signatures).toBe(0);
+    expect(outcome(validate(leaf(), crowd))).toBe('trusted');
+  });
+
+  test('as many signers below one CA as a message may have do not exhaust the budget', () => {
+    const budget = new PathBudget();
+    const issuers = [root, caOf()];
+    issuers.push(caOf({ issuer: issuers[1] as IssuedCertificate, subject: 'Issuing CA' }));
+    const intermediates = issuers.map(der);
+    const trust = [der(root)];
+    for (let i = 0; i < MAX_SIGNERS; i++) {
+      const leaf = leafOf(issuers[2] as IssuedCertificate);
+      expect(outcome(validate(leaf, [], { trust, intermediates, budget }))).toBe('trusted');
+    }
   });
 
   test('a path longer than any real one', () => {

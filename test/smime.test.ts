@@ -1,7 +1,7 @@
 /** Whole messages: our own round trips, both directions with openssl and gpgsm, and the attacks on signed mail. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { latin1, toHex, utf8, writePem } from '../src/bytes.js';
 import { keyRing } from '../src/cms/recipients.js';
 import type { ErrorCode } from '../src/errors.js';
@@ -355,6 +355,32 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
   it('a certificate that has expired, or is not valid yet', async () => {
     expect(codes(await verify(signed, { trust, now: new Date('2050-01-01') }))).toEqual(['NOT_TRUSTED']);
     expect(codes(await verify(signed, { trust, now: new Date('2010-01-01') }))).toEqual(['NOT_TRUSTED']);
+  });
+
+  it('an invalid signature starts no search for a path', async () => {
+    const otherRoot = issueCertificate({ subject: 'Other Root', ca: true });
+    const mallory = await sign(MAIL, { signers: [person('Alice', 'P-256', otherRoot)] });
+    const verdict = await verify(utf8(text(mallory).replace('Hello Bob', 'Hello Eve')), { trust });
+    expect(codes(verdict)).toEqual(['CONTENT_CHANGED']);
+    expect(verdict.signers[0]).toMatchObject({ signatureValid: false, trusted: false, path: [] });
+    expect(verdict.signers[0]?.untrusted).toBeUndefined();
+  });
+
+  it('64 signers below 100 CAs of one name: few signatures are verified, and nobody is trusted', async () => {
+    const crowd = Array.from({ length: 100 }, () =>
+      issueCertificate({ subject: 'Crowd', ca: true, subjectKeyIdentifier: null }),
+    );
+    const chain = crowd.map(({ certificate }) => Certificate.parse(certificate));
+    const many = Array.from({ length: 64 }, (_, i) =>
+      person('Alice', 'P-256', crowd[99 - i] as IssuedCertificate),
+    );
+    const mail = await sign(MAIL, { signers: many.map((signer) => ({ ...signer, chain })) });
+    const signatures = vi.spyOn(Certificate.prototype, 'signatureValue', 'get');
+    const verdict = await verify(mail, { trust });
+    expect(signatures.mock.calls.length).toBeLessThanOrEqual(100);
+    signatures.mockRestore();
+    expect(verdict.signers.every((signer) => signer.signatureValid && !signer.trusted)).toBe(true);
+    expect(verdict.signers.at(-1)?.untrusted?.code).toBe('LIMIT');
   });
 
   it('CRLs, which are not checked yet: fails closed', async () => {

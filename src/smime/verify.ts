@@ -10,7 +10,7 @@ import { contentOfType } from '../cms/content.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
-import { type PathReason, type PathResult, validatePath } from '../x509/path.js';
+import { PathBudget, type PathReason, type PathResult, validatePath } from '../x509/path.js';
 import { type Mailbox, readSenders } from './addresses.js';
 import { readInput, type SmimeInput } from './input.js';
 import type { MimeEntity } from './mime.js';
@@ -43,12 +43,12 @@ export interface SignerVerdict {
   valid: boolean;
   /** The signature is this certificate's over the content. */
   signatureValid: boolean;
-  /** There is a valid path from the certificate to a trust anchor. */
+  /** There is a valid path from the certificate to a trust anchor; not looked for unless the signature is valid. */
   trusted: boolean;
   certificate?: Certificate;
-  /** From the signer's certificate to the trust anchor; if it is not trusted, as far as that goes. */
+  /** From the signer's certificate to the trust anchor; if it is not trusted, as far as that was looked for. */
   path: readonly Certificate[];
-  /** Why it is not trusted: the rule that failed. */
+  /** Why no path was found: the rule that failed. */
   untrusted?: PathReason;
   /** Mail addresses of a valid signer's certificate. */
   emails: readonly string[];
@@ -97,8 +97,9 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
   const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
   const { results, content } = verifySignatures(signed, input, options);
   const problems: Problem[] = [];
+  const budget = new PathBudget();
   const signers = results.map((result, signer) => {
-    const verdict = judge(result, signed, { ...options, now });
+    const verdict = judge(result, signed, { ...options, now }, budget);
     for (const { code, message } of verdict.problems) problems.push({ code, message, signer });
     return { ...verdict.signer, valid: verdict.problems.length === 0 };
   });
@@ -136,6 +137,7 @@ function judge(
   result: SignerResult,
   signed: SignedData,
   options: VerifyOptions & { now: Date },
+  budget: PathBudget,
 ): { signer: Omit<SignerVerdict, 'valid'>; problems: { code: ErrorCode; message: string }[] } {
   const { certificate, digest, signedAttributes, weak, valid, error } = result;
   const problems: { code: ErrorCode; message: string }[] = [];
@@ -144,12 +146,14 @@ function judge(
     problems.push({ code: 'SIGNATURE_WEAK', message: 'the signature is made with SHA-1 or a short RSA key' });
   }
   let outcome: PathResult | undefined;
-  if (certificate !== undefined) {
+  // Anyone can name a certificate and write a signature that is none: no search is made for that.
+  if (certificate !== undefined && valid) {
     outcome = validatePath(certificate, {
       trust: options.trust,
       intermediates: [...signed.certificates, ...(options.certificates ?? [])],
       now: options.now,
       purpose: 'emailProtection',
+      budget,
       ...(options.crls && { crls: options.crls }),
       ...(options.allowSha1 !== undefined && { allowSha1: options.allowSha1 }),
     });

@@ -32,6 +32,14 @@ const MAX_STEPS = 10_000;
 const MAX_PATH_LENGTH = 16;
 const MAX_INTERMEDIATES = 1_000;
 
+/** What searches may still cost. Give one to all that one message asks for: it can have many signers. */
+export class PathBudget {
+  /** Signatures to verify; one that a certificate is known to match costs nothing. */
+  signatures = MAX_SIGNATURES;
+  /** Candidate issuers to look at. */
+  steps = MAX_STEPS;
+}
+
 export interface PathOptions {
   /** Trust anchors. A certificate that is itself in the list needs no issuer. */
   readonly trust: readonly Certificate[];
@@ -44,6 +52,8 @@ export interface PathOptions {
   readonly allowSha1?: boolean;
   /** CRLs to check against; a path is not trusted if any is given, since revocation is not built. */
   readonly crls?: readonly unknown[];
+  /** Shared with other calls, and drawn on. Default: one for this call. */
+  readonly budget?: PathBudget;
 }
 
 export interface PathResult {
@@ -107,12 +117,12 @@ class Search {
   readonly #pool: readonly Candidate[];
   /** Results of signatures, by issuer and then by what it signed: another path may ask again. */
   readonly #signatures = new Map<Certificate, Map<Certificate, PathReason | undefined>>();
-  #signaturesLeft = MAX_SIGNATURES;
-  #stepsLeft = MAX_STEPS;
+  readonly #budget: PathBudget;
   #worst: { rank: number; reason: PathReason; path: readonly Certificate[] } | undefined;
 
   constructor(options: PathOptions) {
     this.#options = options;
+    this.#budget = options.budget ?? new PathBudget();
     const anchors = options.trust.map((certificate) => ({ certificate, isAnchor: true }));
     const others = (options.intermediates ?? [])
       .filter((other) => !options.trust.some((anchor) => anchor.equals(other)))
@@ -128,10 +138,11 @@ class Search {
         this.#steps.pop();
         continue;
       }
-      if (this.#stepsLeft-- === 0 || this.#signaturesLeft === 0) {
+      if (this.#budget.steps === 0 || this.#budget.signatures === 0) {
         this.#note({ code: 'LIMIT', message: 'the search for a path took more than its budget' });
         break;
       }
+      this.#budget.steps--;
       const reason = this.#examine(step, candidate);
       if (reason !== undefined) this.#note(reason, candidate.certificate);
       else if (candidate.isAnchor) return this.#trusted(candidate.certificate);
@@ -205,10 +216,9 @@ class Search {
       this.#signatures.set(issuer, results);
     }
     if (!results.has(certificate)) {
-      this.#signaturesLeft--;
       results.set(
         certificate,
-        guarded(certificate, () => checkSignature(certificate, issuer)),
+        guarded(certificate, () => checkSignature(certificate, issuer, this.#budget)),
       );
     }
     return results.get(certificate);

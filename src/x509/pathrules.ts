@@ -210,9 +210,18 @@ export function sha1Weakness(certificate: Certificate): PathReason | undefined {
 /** The issuer key that a certificate's signature was last found to match: it need not be verified for every mail. */
 const verifiedWith = new WeakMap<Certificate, PublicKey>();
 
-/** 6.1.3 (a)(1) */
-export function checkSignature(certificate: Certificate, issuer: Certificate): PathReason | undefined {
+/**
+ * 6.1.3 (a)(1)
+ * @param budget drawn on if there is anything to verify; importing the key is a part of what that costs
+ */
+export function checkSignature(
+  certificate: Certificate,
+  issuer: Certificate,
+  budget: { signatures: number },
+): PathReason | undefined {
   const unusable = guarded(issuer, () => {
+    if (verifiedWith.get(certificate) === issuer.publicKey) return undefined;
+    budget.signatures--;
     void issuer.publicKey.keyObject;
     return undefined;
   });
