@@ -70,7 +70,7 @@ export function fromBase64(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(packed, 'base64'));
 }
 
-/** Overwrites secrets with zeros. */
+/** Overwrites a few secrets with zeros; of many, each on its own: arguments lie on the stack. */
 export function wipe(...arrays: (Uint8Array | undefined)[]): void {
   for (const array of arrays) array?.fill(0);
 }

@@ -52,6 +52,7 @@ export type ErrorCode =
   | 'STORE_INVALID' // not a key store, or of another schema version
   | 'USER_UNKNOWN' // the key store has no such user
   | 'USAGE' // the command line does not make sense
+  | 'INTERNAL' // a bug of mailseal that one file of many brought to light
   | 'IO'; // a file can't be read or written
 
 /** Where an error was found, beside its message. */

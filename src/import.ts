@@ -123,11 +123,11 @@ function wipeKeys({ entries }: Pending): void {
 
 async function readInput(input: ImportInput, options: PfxOptions): Promise<Pending> {
   const row: ImportRow = { name: input.name, outcome: 'failed', keys: 0, certificates: 0, skipped: [] };
+  if (!('path' in input)) assertBytes(input.bytes, 'bytes');
   let own: Uint8Array | undefined;
   try {
     if ('path' in input) own = await readFile(input.path);
     const bytes = own ?? (input as { bytes: Uint8Array }).bytes;
-    assertBytes(bytes, 'bytes');
     if (bytes.length > MAX_PFX_LENGTH) throw tooLong(bytes.length);
     const contents = tryPasswords(bytes, input.password ?? '', options);
     return { row, entries: entriesOf(contents, input.user, row) };
@@ -222,7 +222,7 @@ function entriesOf(contents: PfxContents, user: string | undefined, row: ImportR
       failures.push(error);
     }
   }
-  row.skipped.push(...failures.map(plain));
+  for (const failure of failures) row.skipped.push(plain(failure));
   return entries;
 }
 
@@ -247,11 +247,12 @@ function settle(row: ImportRow, entries: readonly StoreEntry[], results: readonl
     return;
   }
   row.outcome = added ? 'imported' : 'present';
-  row.skipped.push(...failures);
+  for (const failure of failures) row.skipped.push(failure);
 }
 
 function plain(error: unknown): ImportError {
-  if (!(error instanceof MailsealError)) throw error;
+  // A bug of ours: it must not stop the other files either.
+  if (!(error instanceof MailsealError)) return { code: 'INTERNAL', message: String(error) };
   const { code, message, offset, oid } = error;
   return { code, message, ...(offset !== undefined && { offset }), ...(oid !== undefined && { oid }) };
 }

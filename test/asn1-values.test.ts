@@ -139,6 +139,11 @@ describe('strings', () => {
     expect(toHex(readOctets(node('2400')))).toBe('');
     expect(() => readOctets(node('24030c0141'))).toThrow(expect.objectContaining({ offset: 2 }));
   });
+  it('a string in very many segments is read, not an overflow of the stack', () => {
+    const inner = '0400'.repeat(300_000);
+    const hex = `2483${(inner.length / 2 + 5).toString(16).padStart(6, '0')}2483${(inner.length / 2).toString(16).padStart(6, '0')}${inner}`;
+    expect(readOctets(node(hex)).length).toBe(0);
+  });
   it('BIT STRING: unused bits in the last segment only', () => {
     expect(readBitString(node('23080302' + '00aa' + '0302' + '04b0'))).toEqual({
       bytes: fromHex('aab0'),

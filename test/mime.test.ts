@@ -1077,6 +1077,10 @@ describe('time grows with the size, not with its square', () => {
     ['From fields', (n: number) => read('From:a@b\r\n'.repeat(n))],
     ['mailboxes', value('From', 'a@b,')],
     ['open brackets', value('From', '<')],
+    [
+      'a long name and many brackets',
+      (n: number) => read(`From: ${'a '.repeat(n)}${'<a@b>'.repeat(n)}\r\n\r\nx`),
+    ],
     ['open comments', value('From', '(')],
     ['at signs', value('From', '@')],
     ['at signs in a name', (n: number) => read(`From: "${'@x'.repeat(n)}" <a@b>\r\n\r\n`)],

@@ -22,6 +22,7 @@ import {
   shroudedKeyBag,
 } from './helpers/pfx.js';
 import { issueCertificate } from './helpers/pki.js';
+import { readVector } from './helpers/vectors.js';
 
 const PW = 'pässword 🔑';
 const ca = issueCertificate({ subject: 'Test CA', ca: true });
@@ -451,6 +452,20 @@ function encryptedKey(): Uint8Array {
   );
 }
 
+describe('very many bags as denial of service (each key is compared with each certificate)', () => {
+  const file = (bags: Uint8Array[]) => pfx({ safes: [safe(bags)], password: PW });
+  it.each<[string, Uint8Array]>([
+    ['keys', file(Array.from({ length: 1001 }, () => keyBag(alice.privateKey)))],
+    [
+      'locked keys',
+      file(Array.from({ length: 200_000 }, () => bag(OID.pkcs8ShroudedKeyBag, keyOfIterations(1)))),
+    ],
+    ['certificates', file(Array.from({ length: 10_001 }, () => certBag(alice.certificate)))],
+  ])('%s', (_, bytes) => {
+    expect(failure(bytes).code).toBe('LIMIT_RECORDS');
+  });
+});
+
 describe('iteration count as denial of service', () => {
   const HUGE = 2 ** 31;
   it.each<[string, Uint8Array]>([
@@ -644,5 +659,22 @@ describe('damage', () => {
     // Whatever the MAC covers and can still be parsed must be noticed by the MAC.
     expect(codes.get('PFX_MAC_MISMATCH')).toBeGreaterThan(bytes.length);
     expect(codes.get('the same contents') ?? 0).toBe(0);
+  });
+
+  it.each([
+    ['PBMAC1 with SHA-512', 'go-pkcs12', 'rfc9579-a3.p12'],
+    ['a MAC by BLAKE2', 'rustcrypto-formats', 'pkcs12/example11.pfx'],
+  ])('%s: an octet changed is a coded error or the same contents', (_, source, path) => {
+    const bytes = readVector(source, path);
+    const intact = JSON.stringify(summary(readPfx(bytes, '1234')));
+    for (let at = 0; at < bytes.length; at += at < bytes.length - 150 ? 23 : 1) {
+      const changed = Uint8Array.from(bytes, (octet, i) => (i === at ? octet ^ 0x81 : octet));
+      try {
+        const contents = readPfx(changed, '1234', { maxCost: 100_000 });
+        expect(JSON.stringify(summary(contents)), `octet ${at}`).toBe(intact);
+      } catch (error) {
+        if (!(error instanceof MailsealError)) throw new Error(`octet ${at}`, { cause: error });
+      }
+    }
   });
 });

@@ -111,7 +111,7 @@ function segments(node: DerNode, identifier: number): Uint8Array[] {
       throw segment.fail('ASN1_UNEXPECTED', `a segment of a string is ${segment.describe()}`);
     }
     if (!segment.constructed) parts.push(segment.content);
-    else open.push(...segment.children.reverse());
+    else for (const child of segment.children.reverse()) open.push(child); // not spread: there may be millions
   }
   return parts;
 }

@@ -41,7 +41,7 @@ export async function importCommand(paths: string[], options: ImportOptions): Pr
       bar.stop();
     }
   });
-  report.rows.push(...failed);
+  for (const row of failed) report.rows.push(row);
   report.totals.failed += failed.length;
   report.totals.files += failed.length;
   if (options.json) printJson({ ...report, passedOver });

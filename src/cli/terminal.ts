@@ -59,10 +59,10 @@ export function noteError(
 /** Rows in columns, each as wide as its widest cell. */
 export function printTable(rows: readonly (readonly string[])[]): void {
   const cells = rows.map((row) => row.map(printable));
-  const columns = Math.max(0, ...cells.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, i) =>
-    Math.max(...cells.map((row) => row[i]?.length ?? 0)),
-  );
+  const widths: number[] = [];
+  for (const row of cells) {
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  }
   const line = (row: string[]) => row.map((cell, i) => cell.padEnd(widths[i] as number)).join('  ');
   for (const row of cells) printLine(line(row).trimEnd());
 }

@@ -31,11 +31,16 @@ import {
  */
 export const MAX_PFX_COST = 100_000_000;
 
+/** Most keys and certificates of a file: each key is compared with each certificate, and with each other key. */
+export const MAX_PFX_BAGS = 10_000;
+export const MAX_PFX_KEYS = 1_000;
+
 export interface PfxOptions {
   /** Read a PFX that has no MAC, and so may have been made or changed by anyone. */
   allowNoMac?: boolean;
   /**
    * Most hash blocks (iterations times the blocks of each) that key derivations may cost, over all bags and the MAC;
+   * those that are left to node:crypto, scrypt too, count as the blocks that WASM would hash in their time;
    * 1 to 2^31 - 1, by default {@link MAX_PFX_COST}.
    */
   maxCost?: number;
@@ -73,6 +78,8 @@ export class PfxPlan {
   #reading = 0;
   #firstRound = true;
   #cost = 0;
+  #bagsLeft = MAX_PFX_BAGS;
+  #keysLeft = MAX_PFX_KEYS;
   #failure: MailsealError | undefined;
 
   /**
@@ -88,7 +95,9 @@ export class PfxPlan {
         'the PFX has no MAC, so anyone may have made or changed it (option allowNoMac reads it)',
       );
     }
-    for (const safe of readAuthenticatedSafe(this.#file.authSafe)) this.#outer.push(...this.#openSafe(safe));
+    for (const safe of readAuthenticatedSafe(this.#file.authSafe)) {
+      for (const locked of this.#openSafe(safe)) this.#outer.push(locked);
+    }
     this.#pending = this.#outer;
     this.#readings = readingsOf(password);
   }
@@ -148,7 +157,7 @@ export class PfxPlan {
 
   /** Overwrites the password's encodings and all plaintext. Keys and certificates have their own copies. */
   wipe(): void {
-    wipe(...this.#secrets);
+    for (const secret of this.#secrets) wipe(secret);
     for (const { pkcs12, pbkdf2 } of this.#readings) wipe(pkcs12, pbkdf2);
   }
 
@@ -187,6 +196,10 @@ export class PfxPlan {
   }
 
   #openBags(safe: number, bags: Bag[]): Locked[] {
+    this.#bagsLeft -= bags.length;
+    this.#keysLeft -= bags.filter((bag) => bag.kind !== 'certificate').length;
+    if (this.#bagsLeft < 0) throw tooMany(MAX_PFX_BAGS, 'bags');
+    if (this.#keysLeft < 0) throw tooMany(MAX_PFX_KEYS, 'keys');
     const open: OpenBag[] = [];
     this.#bags[safe] = open;
     const locked: Locked[] = [];
@@ -242,6 +255,10 @@ function isWholeSequence(bytes: Uint8Array): boolean {
   let value = 0;
   for (let i = 0; i < octets; i++) value = value * 256 + (bytes[2 + i] ?? 0);
   return bytes.length === 2 + octets + value;
+}
+
+function tooMany(limit: number, what: string): MailsealError {
+  return new MailsealError('LIMIT_RECORDS', `a PFX with more than ${limit} ${what}`);
 }
 
 function macFailure(opensSome: boolean): MailsealError {

@@ -171,7 +171,9 @@ function readMailbox(
     return;
   }
   const phrase = tokens.slice(from, open);
-  const displayName = decodeWords(phraseText(phrase));
+  // Of several in brackets only the first has the name: a name for each would take quadratic time.
+  let displayName = decodeWords(phraseText(phrase));
+  const odd = phrase.some((token) => token.kind === 'special');
   while (open < to) {
     let close = open + 1;
     while (close < to && !isSpecial(close, '>')) close++;
@@ -179,10 +181,11 @@ function readMailbox(
     // The obsolete route says nothing about the mailbox (RFC 5322 section 4.4).
     if (isSpecial(start, '@')) for (let i = start; i < close; i++) if (isSpecial(i, ':')) start = i + 1;
     const box = push(list, addrSpec(tokens, start, close, list), displayName);
-    if (phrase.some((token) => token.kind === 'special') && box?.nameAddress !== undefined) {
+    if (odd && box?.nameAddress !== undefined) {
       list.malformed = true; // an address stands unquoted before the one in brackets, and it is not the same
     }
     if (close >= to || close + 1 < to) list.malformed = true; // no closing bracket, or text behind it
+    displayName = '';
     open = close + 1;
     while (open < to && !isSpecial(open, '<')) open++;
   }
@@ -249,7 +252,7 @@ function lowerAscii(text: string): string {
 }
 
 function push(list: MailboxList, address: string | undefined, displayName: string): Mailbox | undefined {
-  if (address === undefined) {
+  if (address === undefined || list.mailboxes.length === MAX_MAILBOXES) {
     list.malformed = true;
     return undefined;
   }
