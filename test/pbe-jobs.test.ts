@@ -9,10 +9,11 @@ import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { type DerNode, parseDer } from '../src/asn1/tape.js';
 import { readOctets } from '../src/asn1/values.js';
-import { writeDer } from '../src/asn1/write.js';
+import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, utf8 } from '../src/bytes.js';
+import { MailsealError } from '../src/errors.js';
 import { DIGESTS, type PbeHash } from '../src/pbe/digests.js';
-import { type DecryptJob, type KeyDerivation, type MacJob, runJobs } from '../src/pbe/jobs.js';
+import { type DecryptJob, decryptCost, type KeyDerivation, type MacJob, runJobs } from '../src/pbe/jobs.js';
 import { decrypt, derive } from '../src/pbe/native.js';
 import { pkcs12Kdf } from '../src/pbe/pkcs12kdf.js';
 import { decryptJob, type PbeKdf, readPbeAlgorithm } from '../src/pbe.js';
@@ -317,4 +318,93 @@ describe('encrypted private keys of vectors/', () => {
   });
 
   it('has some', () => expect(rows.length).toBeGreaterThan(5));
+});
+
+describe('damage', () => {
+  type Build = (w: DerWriter) => void;
+  const sequence = (oid: string, parameters: Build) => (w: DerWriter) =>
+    w.sequence((w) => {
+      w.oid(oid);
+      parameters(w);
+    });
+  const params = (w: DerWriter, ...numbers: number[]) =>
+    w.sequence((w) => {
+      w.octets(SALT);
+      for (const number of numbers) w.integer(number);
+    });
+  const pbes2 = (kdf: Build, cipher: Build) =>
+    writeDer(
+      sequence(OID.PBES2, (w) =>
+        w.sequence((w) => {
+          kdf(w);
+          cipher(w);
+        }),
+      ),
+    );
+  const scrypt = sequence(OID.scrypt, (w) => params(w, 16, 2, 1));
+  const pbkdf2 = sequence(OID.PBKDF2, (w) =>
+    w.sequence((w) => {
+      w.octets(SALT);
+      w.integer(2);
+      sequence(OID.hmacWithSHA512, (w) => w.null())(w);
+    }),
+  );
+  const gcm = sequence(OID.aes128Gcm, (w) =>
+    w.sequence((w) => {
+      w.octets(new Uint8Array(12));
+      w.integer(16);
+    }),
+  );
+  const algorithms = {
+    'scrypt and AES': pbes2(
+      scrypt,
+      sequence(OID.aes256Cbc, (w) => w.octets(IV16)),
+    ),
+    'scrypt and GCM': pbes2(scrypt, gcm),
+    'PBKDF2 and Camellia': pbes2(
+      pbkdf2,
+      sequence(OID.camellia192Cbc, (w) => w.octets(IV16)),
+    ),
+    'PBKDF2 and DES': pbes2(
+      pbkdf2,
+      sequence(OID.desCBC, (w) => w.octets(IV8)),
+    ),
+    'PBKDF2 and RC2': pbes2(
+      pbkdf2,
+      sequence(OID.rc2CBC, (w) =>
+        w.sequence((w) => {
+          w.integer(160);
+          w.octets(IV8);
+        }),
+      ),
+    ),
+    PBES1: writeDer(sequence(OID.pbeWithMD5AndDES, (w) => params(w, 2))),
+  };
+
+  it.each(Object.entries(algorithms))(
+    '%s: any octet set to anything is a coded error or a result',
+    (_, der) => {
+      const seen = new Set<string>();
+      for (let at = 0; at < der.length; at++) {
+        for (let value = 0; value < 256; value += at % 2 === 0 ? 1 : 3) {
+          try {
+            const algorithm = readPbeAlgorithm(
+              parseDer(Uint8Array.from(der, (octet, i) => (i === at ? value : octet))),
+            );
+            const job = decryptJob(algorithm, PASSWORD, octetsOf(32, value));
+            if (decryptCost(job) > 2000) continue;
+            runJobs([job], []);
+            seen.add('result');
+          } catch (error) {
+            if (!(error instanceof MailsealError))
+              throw new Error(`octet ${at} = ${value}`, { cause: error });
+            seen.add(error.code);
+          }
+        }
+      }
+      expect([...seen]).toEqual(
+        expect.arrayContaining(['result', 'UNSUPPORTED_ALGORITHM', 'ASN1_UNEXPECTED']),
+      );
+    },
+  );
 });

@@ -1,7 +1,9 @@
 /** PFX files that the `openssl pkcs12` command writes, opened by us; and that it opens what the test writer makes. */
+import { execFileSync } from 'node:child_process';
 import { createPublicKey, sign, verify } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { toHex, utf8, writePem } from '../src/bytes.js';
@@ -172,6 +174,30 @@ describe.skipIf(!hasOpenssl)('openssl pkcs12', () => {
       const bags = [certBag(certificate), bag(OID.pkcs8ShroudedKeyBag, encrypted)];
       const { entries } = readPfx(pfx({ safes: [safe(bags)], password }), password);
       expect(entries.map((entry) => toHex(entry.privateKey.toPkcs8()))).toEqual([toHex(privateKey)]);
+    },
+  );
+
+  it.skipIf(!hasLegacy).each(['SEED-CBC', 'CAST5-CBC'])(
+    '%s, if Node.js has the legacy provider',
+    (cipher) => {
+      const bytes = exported('P-256', 'secret', legacy(cipher));
+      expect(() => readPfx(bytes, 'secret')).toThrow(
+        expect.objectContaining({
+          code: 'UNSUPPORTED_ALGORITHM',
+          message: expect.stringContaining('node --openssl-legacy-provider'),
+        }),
+      );
+      const program = `import { readFileSync } from 'node:fs';
+      import { readPfx } from './src/pfx/read.ts';
+      const [entry] = readPfx(readFileSync(process.env.PFX), 'secret').entries;
+      console.log(Buffer.from(entry.privateKey.toPkcs8()).toString('hex'));`;
+      const options = ['--openssl-legacy-provider', '--import', 'tsx', '--input-type=module', '-e', program];
+      const opened = execFileSync(process.execPath, options, {
+        cwd: fileURLToPath(new URL('..', import.meta.url)),
+        env: { ...process.env, NODE_OPTIONS: '', PFX: file('out.p12') },
+        encoding: 'utf8',
+      });
+      expect(opened.trim()).toBe(toHex(person('P-256').privateKey));
     },
   );
 
