@@ -754,10 +754,10 @@ describe('building', () => {
     ],
     ['an entity without a header', 'From: a@b\r\n', 'Hello', 'From: a@b\r\nMIME-Version: 1.0\r\n\r\nHello'],
     [
-      'a second From inside',
+      'EFAIL: a From, a Reply-To and others inside, which anyone may have written into CBC content',
       'From: a@b\r\n',
-      'From: evil@x\r\nA: 1\r\n\r\nx',
-      'From: a@b\r\nMIME-Version: 1.0\r\nA: 1\r\n\r\nx',
+      'From: evil@x\r\nReply-To: evil@x\r\nContent-Type: text/plain\r\n\r\nx',
+      'From: a@b\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nx',
     ],
     [
       'a body behind the outer fields',
@@ -765,7 +765,12 @@ describe('building', () => {
       '\r\nx',
       'From: a@b\r\nMIME-Version: 1.0\r\n\r\nx',
     ],
-    ['an entity without a body', 'From: a@b\r\n', 'A: 1', 'From: a@b\r\nMIME-Version: 1.0\r\nA: 1\r\n\r\n'],
+    [
+      'an entity without a body',
+      'From: a@b\r\n',
+      'Content-A: 1',
+      'From: a@b\r\nMIME-Version: 1.0\r\nContent-A: 1\r\n\r\n',
+    ],
   ])('joinMessage: %s', (_, outer, entity, expected) => {
     expect(text(joinMessage(bytes(outer), bytes(entity)))).toBe(expected);
   });
@@ -1115,9 +1120,8 @@ describe('time grows with the size, not with its square', () => {
       return best;
     };
     time(1000);
-    const small = time(12_500);
-    const large = time(100_000);
-    // 8 times the size: linear is 8 times the time, quadratic 64, and then seconds rather than 100 ms.
-    expect(large).toBeLessThan(Math.max(100, small * 40));
+    // 8 times the size: linear is 8 times the time, quadratic 64. A busy machine may spoil a measurement, not all three.
+    const ratio = () => time(100_000) / time(12_500);
+    expect([ratio, ratio, ratio].some((measure) => measure() < 30)).toBe(true);
   });
 });

@@ -503,7 +503,7 @@ describe('iteration count as denial of service', () => {
   ])('%s is refused before anything is derived', (_, bytes) => {
     const start = performance.now();
     const error = failure(bytes);
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(5000); // deriving would take minutes
     expect(error.code).toBe('LIMIT_COST');
     expect(error.message).toMatch(/maxCost/);
     expect(error.message).toMatch(String(MAX_PFX_COST));

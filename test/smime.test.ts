@@ -296,6 +296,7 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
     ['two From fields', 'From: mallory@example.org\r\nFrom: Alice <alice@example.org>'],
     ['an address as the name', 'From: "boss@example.org" <alice@example.org>'],
     ['the signer in Sender only', 'Sender: alice@example.org\r\nFrom: mallory@example.org'],
+    ['a Sender without a From', 'Sender: boss@example.org'],
     ['a From that is hard to read', 'From: Alice <alice@example.org> <mallory@example.org>'],
   ])('%s', async (_, from) => {
     const verdict = await verify(edited('From: Alice <alice@example.org>', from), { trust });
@@ -316,6 +317,27 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
     };
     const verdict = await verify(await sign(MAIL, { signers: [nobody] }), { trust });
     expect(verdict).toMatchObject({ valid: true, senderVerified: false });
+  });
+
+  it('an address-less co-signer does not cover up for a signer of another address', async () => {
+    const issued = issueCertificate({ subject: 'Nobody', issuer: root });
+    const nobody = {
+      certificate: Certificate.parse(issued.certificate),
+      privateKey: PrivateKey.parse(issued.privateKey),
+    };
+    const mail = fromName(MAIL, 'Boss');
+    const verdict = await verify(await sign(mail, { signers: [alice, nobody] }), { trust });
+    expect(codes(verdict)).toEqual(['SENDER_MISMATCH']);
+  });
+
+  it('a Sender beside the signer’s From is reported, not believed', async () => {
+    const verdict = await verify(edited('From: Alice', 'Sender: boss@example.org\r\nFrom: Alice'), { trust });
+    expect(verdict).toMatchObject({ valid: true, senderVerified: true, sender: ['boss@example.org'] });
+  });
+
+  it('a mail without From proves no sender', async () => {
+    const verdict = await verify(edited('From: Alice <alice@example.org>\r\n', ''), { trust });
+    expect(verdict).toMatchObject({ valid: true, senderVerified: false, from: [] });
   });
 
   it('text before and after the signed part is reported as not covered', async () => {
@@ -634,6 +656,31 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
     const verdict = await verify(signed, { trust });
     expect(verdict.problems).toEqual([]);
     expect(text(verdict.content)).toContain('one\rtwo\r\nthree\nfour');
+  });
+
+  it('a signature around the content and beside it, stored with LF, and one around other content', async () => {
+    const files = ['-signer', path('RSA.pem'), '-inkey', path('RSA.key')];
+    const content = 'Content-Type: text/plain\r\n\r\nfrom openssl\r\n';
+    const cms = opensslOut([
+      'cms',
+      '-sign',
+      '-binary',
+      '-nodetach',
+      '-in',
+      path('entity'),
+      '-outform',
+      'DER',
+      ...files,
+    ]);
+    const mail = (beside: string) =>
+      utf8(
+        'Content-Type: multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=b\n\n' +
+          `--b\n${beside}\n--b\nContent-Type: application/pkcs7-signature\nContent-Transfer-Encoding: base64\n\n${Buffer.from(cms).toString('base64')}\n--b--\n`,
+      );
+    expect((await verify(mail(content.replaceAll('\r\n', '\n')), { trust })).problems).toEqual([]);
+    expect((await failure(verify(mail('Content-Type: text/plain\n\nPay now\n'), { trust }))).code).toBe(
+      'CONTENT_CHANGED',
+    );
   });
 
   it('openssl opens and verifies a mail that we signed and encrypted', async () => {

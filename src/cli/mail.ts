@@ -64,7 +64,7 @@ export async function verifyCommand(file: string, options: VerifyOptions): Promi
 }
 
 function verdictJson(verdict: Verdict) {
-  const { valid, problems, detached, from, senderVerified, uncovered, content, signers } = verdict;
+  const { valid, problems, detached, from, sender, senderVerified, uncovered, content, signers } = verdict;
   return {
     valid,
     problems,
@@ -74,6 +74,7 @@ function verdictJson(verdict: Verdict) {
       path: path.map((one) => one.subject.toString()),
     })),
     from,
+    sender,
     senderVerified,
     detached,
     contentLength: content.length,
@@ -82,12 +83,13 @@ function verdictJson(verdict: Verdict) {
 }
 
 function printVerdict(verdict: Verdict): void {
-  const { valid, signers, problems, from, senderVerified, uncovered } = verdict;
+  const { valid, signers, problems, from, sender, senderVerified, uncovered } = verdict;
   printLine(valid ? 'valid' : 'NOT VALID');
   for (const [i, signer] of signers.entries()) printSigner(i + 1, signer);
   if (from.length > 0) {
     printLine(`from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`);
   }
+  if (sender.length > 0) printLine(`sender    ${sender.join(', ')}, not compared with a signature`);
   if (uncovered.preamble + uncovered.epilogue > 0) {
     printLine(
       `covered   not the ${uncovered.preamble} octets before and ${uncovered.epilogue} after the signed part`,

@@ -56,8 +56,9 @@ export function splitMessage(message: Uint8Array): SplitMessage {
 }
 
 /**
- * A message of outer fields and an entity, as after decryption. Fields of the entity that the outer ones have too are
- * left out, so that no From appears twice; the entity's exact octets are the caller's to keep.
+ * A message of outer fields and an entity, as after decryption. Of the entity's fields only those about its content go
+ * in: a From or Reply-To in there is the mail's only if a signature says so, and CBC content can be changed by anyone.
+ * The entity's exact octets are the caller's to keep.
  * @throws MailsealError MIME_MALFORMED, LIMIT_LENGTH
  */
 export function joinMessage(outer: Uint8Array, entity: Uint8Array): Uint8Array {
@@ -66,7 +67,9 @@ export function joinMessage(outer: Uint8Array, entity: Uint8Array): Uint8Array {
   const pieces: Uint8Array[] = [outerFields(outer)];
   if (outside.all('mime-version').length === 0 && split.all('mime-version').length === 0)
     pieces.push(MIME_VERSION);
-  for (const field of split.fields) if (outside.all(field.key).length === 0) pieces.push(field.bytes);
+  for (const field of split.fields) {
+    if (isContentField(field) && outside.all(field.key).length === 0) pieces.push(field.bytes);
+  }
   const last = split.fields[split.fields.length - 1];
   if (last !== undefined && entity[last.end - 1] !== 0x0a) pieces.push(CRLF);
   if ((last?.end ?? split.start) === split.bodyStart) pieces.push(CRLF);

@@ -10,6 +10,7 @@ import { contentOfType } from '../cms/content.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { normalizeEmail } from '../x509/name.js';
 import { PathBudget, type PathReason, type PathResult, validatePath } from '../x509/path.js';
 import { type Mailbox, readSenders } from './addresses.js';
 import { readInput, type SmimeInput } from './input.js';
@@ -61,7 +62,10 @@ export interface SignerVerdict {
 }
 
 export interface Verdict {
-  /** Nothing is wrong: every signer is valid and trusted, and the mail is from one of them. */
+  /**
+   * Nothing is wrong: every signer is valid and trusted, and no signer's certificate contradicts From. Whether it proves
+   * From, `senderVerified` says.
+   */
   valid: boolean;
   signers: SignerVerdict[];
   /** Everything that is wrong, in order of detection; empty if the verdict is valid. */
@@ -74,6 +78,8 @@ export interface Verdict {
   detached: boolean;
   /** Addresses in From; empty if the input is not a mail or has none. */
   from: string[];
+  /** Addresses in Sender, which a mailing list may have written. No signature is compared with them. */
+  sender: string[];
   /**
    * There is a From, and each address in it is a valid signer's. False without a problem where a signer's certificate
    * has no address at all, which RFC 8550 3 allows: then the certificate's subject is all that is known of the sender.
@@ -85,7 +91,8 @@ export interface Verdict {
 
 /**
  * Verifies a mail, or a CMS object in PEM, BER or DER.
- * @throws MailsealError NOT_SMIME, NOT_SIGNED, CONTENT_MISSING, MIME_MALFORMED, PEM_MALFORMED, CMS_MALFORMED, ASN1_*,
+ * @throws MailsealError NOT_SMIME, NOT_SIGNED, CONTENT_MISSING, CONTENT_CHANGED (a signature that is both around and
+ *   beside its content, and they differ), MIME_MALFORMED, PEM_MALFORMED, CMS_MALFORMED, ASN1_*,
  *   LIMIT_*, UNSUPPORTED_FEATURE: the input is not a signed message that can be read
  */
 export async function verify(message: Uint8Array, options: VerifyOptions): Promise<Verdict> {
@@ -121,16 +128,29 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
  * signed; in that order, since a signer may have had a lone CR or LF in the content.
  */
 function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, options: VerifyOptions) {
+  const exact = signedEntity?.bytes ?? options.content;
+  const canonical = signedEntity === undefined ? exact : canonicalize(signedEntity.bytes);
+  if (canonical === exact) return verifyOver(exact, signed, options);
+  let changed: unknown;
+  for (const content of [exact, canonical]) {
+    try {
+      const outcome = verifyOver(content, signed, options);
+      if (content === canonical || outcome.results.every((result) => result.valid)) return outcome;
+    } catch (error) {
+      // The signature is around the content too, and that is not what stands beside it.
+      if (!(error instanceof MailsealError) || error.code !== 'CONTENT_CHANGED') throw error;
+      changed = error;
+    }
+  }
+  throw changed;
+}
+
+function verifyOver(content: Uint8Array | undefined, signed: SignedData, options: VerifyOptions) {
   const certificates = [...(options.certificates ?? []), ...options.trust];
-  const beside = signedEntity?.bytes ?? options.content;
-  const verifyOver = (content: Uint8Array | undefined) => ({
+  return {
     results: verifySignedData(signed, { certificates, ...(content !== undefined && { content }) }),
     content: signed.content ?? (content as Uint8Array),
-  });
-  const exact = verifyOver(beside);
-  if (signedEntity === undefined || exact.results.every((result) => result.valid)) return exact;
-  const canonical = canonicalize(signedEntity.bytes);
-  return canonical === signedEntity.bytes ? exact : verifyOver(canonical);
+  };
 }
 
 function judge(
@@ -174,32 +194,39 @@ function judge(
   return { signer, problems };
 }
 
-type Sender = Pick<Verdict, 'from' | 'senderVerified'>;
+type Sender = Pick<Verdict, 'from' | 'sender' | 'senderVerified'>;
 
-const NO_SENDER: Sender = { from: [], senderVerified: false };
+const NO_SENDER: Sender = { from: [], sender: [], senderVerified: false };
 
 /**
  * RFC 8550 section 3: the address in From is one of a signer's. Every address in every From is held to that, and Sender
- * does not stand in for it: readers show From. A certificate without addresses has none to compare.
+ * does not stand in for it, since readers show From; what Sender says is only reported, since mailing lists write it. A
+ * certificate without addresses has none to compare.
  */
 function checkSender(mail: MimeEntity, signers: readonly SignerVerdict[], problems: Problem[]): Sender {
-  const { from: mailboxes, fromFields, malformed } = readSenders(mail.headers);
-  const from = mailboxes.map((mailbox) => mailbox.address);
+  const { from: mailboxes, sender: senders, fromFields, malformed } = readSenders(mail.headers);
+  const from = mailboxes.map(addressOf);
+  const sender = senders.map(addressOf);
   const before = problems.length;
   const report = (message: string) => problems.push({ code: 'SENDER_MISMATCH', message });
   if (fromFields > 1) report(`the mail has ${fromFields} From fields`);
+  if (fromFields === 0 && sender.length > 0) report('the mail has a Sender, but no From');
   if (malformed) report('From or Sender can be read in more than one way');
   for (const mailbox of mailboxes) if (mailbox.nameAddress !== undefined) report(impostor(mailbox));
   const valid = signers.filter((signer) => signer.valid);
   const emails = new Set(valid.flatMap((signer) => signer.emails.map((email) => email.toLowerCase())));
   const unproven = from.filter((address) => !emails.has(address.toLowerCase()));
-  if (valid.length > 0 && valid.every((signer) => signer.emails.length > 0)) {
+  if (emails.size > 0) {
     for (const address of unproven) {
       report(`the mail is from ${address}, but signed by ${[...emails].join(', ')}`);
     }
   }
-  return { from, senderVerified: from.length > 0 && unproven.length === 0 && problems.length === before };
+  const senderVerified = from.length > 0 && unproven.length === 0 && problems.length === before;
+  return { from, sender, senderVerified };
 }
+
+/** In the form that the addresses of certificates have, where it has one: domains as A-labels. */
+const addressOf = ({ address }: Mailbox): string => normalizeEmail(address) ?? address;
 
 const impostor = ({ nameAddress, address }: Mailbox) =>
   `the name in From looks like the address ${nameAddress}, but the mail is from ${address}`;
