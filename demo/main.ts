@@ -178,6 +178,7 @@ async function correspond(store: KeyStore, ca: IssuedCertificate, history: reado
   const oldest = history[0] as Year;
   const old = await encrypt(mail('ben@example.org', USER, 'Do you still have the drawings?'), {
     recipients: [Certificate.parse(oldest.issued.certificate)],
+    now: new Date(Date.UTC(oldest.year, 6, 1)), // it has expired since
   });
   await step(
     `open a mail encrypted to the key of ${oldest.year}`,

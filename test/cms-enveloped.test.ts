@@ -1,5 +1,5 @@
 /** EnvelopedData (RFC 5652 section 6): what we encrypt we open; what must not open; that failures can't be told apart. */
-import { constants, createCipheriv, publicEncrypt, randomBytes } from 'node:crypto';
+import { constants, createCipheriv, generateKeyPairSync, publicEncrypt, randomBytes } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
@@ -30,6 +30,10 @@ function person(input: CertificateInput) {
     privateKey: PrivateKey.parse(issued.privateKey),
     certificate: Certificate.parse(issued.certificate),
   };
+}
+
+function rsaKey(modulusLength: number): Uint8Array {
+  return generateKeyPairSync('rsa', { modulusLength }).privateKey.export({ format: 'der', type: 'pkcs8' });
 }
 
 const aliceKey = generateKey('rsa');
@@ -126,9 +130,24 @@ describe('encrypt and decrypt', () => {
 
 describe('encryptData refuses', () => {
   const forSigning = person({ subject: 'S', key: aliceKey, keyUsage: ['digitalSignature'] });
+  const short = person({ subject: 'W', key: rsaKey(512) });
+  const server = person({ subject: 'W', key: aliceKey, extendedKeyUsage: [OID.serverAuth] });
+  const expired = person({ subject: 'X', key: aliceKey, notAfter: new Date('2021-01-01T00:00:00Z') });
   const nameless = person({ subject: 'N', key: aliceKey, subjectKeyIdentifier: null });
   const rows: [name: string, options: EncryptOptions, code: string][] = [
     ['an EC key', { recipients: [alice.certificate, carol.certificate] }, 'UNSUPPORTED_ALGORITHM'],
+    [
+      'an RSA key of 512 bits, which is factored in hours',
+      { recipients: [short.certificate] },
+      'KEY_UNSUITABLE',
+    ],
+    ['a certificate that is for servers only', { recipients: [server.certificate] }, 'KEY_UNSUITABLE'],
+    ['an expired certificate', { recipients: [alice.certificate, expired.certificate] }, 'KEY_UNSUITABLE'],
+    [
+      'a certificate that is not valid yet',
+      { recipients: [expired.certificate], now: new Date('2019-12-31T23:59:59Z') },
+      'KEY_UNSUITABLE',
+    ],
     ['a certificate that is for signing only', { recipients: [forSigning.certificate] }, 'KEY_UNSUITABLE'],
     [
       'a name by key identifier where the certificate has none',
@@ -139,6 +158,23 @@ describe('encryptData refuses', () => {
   for (const [name, options, code] of rows) {
     it(name, async () => expect((await failure(() => encryptData(CONTENT, options))).code).toBe(code));
   }
+  it('an expired certificate, saying when; to its last second it was valid', async () => {
+    const recipients = [expired.certificate];
+    const error = await failure(() => encryptData(CONTENT, { recipients }));
+    expect(error.message).toBe('the certificate of CN=X expired at 2021-01-01T00:00:00.000Z');
+    const now = new Date('2021-01-01T00:00:00.999Z');
+    const opened = await decrypt(encryptData(CONTENT, { recipients, now }), ring(expired));
+    expect(equal(opened.content, CONTENT)).toBe(true);
+    expect(() => encryptData(CONTENT, { recipients, now: new Date(+now + 1) })).toThrow(MailsealError);
+    expect(() => encryptData(CONTENT, { recipients, now: new Date(Number.NaN) })).toThrow(TypeError);
+  });
+  it('nothing for a key of 1024 bits, or a certificate for any purpose or for none in particular', async () => {
+    for (const extendedKeyUsage of [null, [OID.anyExtendedKeyUsage], [OID.serverAuth, OID.emailProtection]]) {
+      const old = person({ subject: 'O', key: rsaKey(1024), extendedKeyUsage });
+      const opened = await decrypt(encryptData(CONTENT, { recipients: [old.certificate] }), ring(old));
+      expect(equal(opened.content, CONTENT)).toBe(true);
+    }
+  });
   it('nobody', () => expect(() => encryptData(CONTENT, { recipients: [] })).toThrow(RangeError));
   it('3DES', () => {
     const options = { recipients: [alice.certificate], cipher: 'des-ede3-cbc' as 'aes128-cbc' };

@@ -1,5 +1,5 @@
 /** SignedData (RFC 5652 section 5): what we sign we verify; what must not verify; changed and cut messages. */
-import { createHash, createPrivateKey, sign } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { Tag } from '../src/asn1/tags.js';
@@ -118,6 +118,14 @@ describe('sign and verify', () => {
     }
   }
 
+  it('a certificate that has expired since, at a time it was valid: that time is the one claimed', () => {
+    const now = new Date('2020-06-01T00:00:00Z');
+    const old = person({ subject: 'Old', notAfter: new Date('2021-01-01') });
+    const result = only(verify(signData(CONTENT, { signers: [old], now })));
+    expect(outcome(result)).toBe('valid');
+    expect(result.signedAttributes?.signingTime).toEqual(now);
+  });
+
   it('a message is reproducible where the signature is', () => {
     const options = { signers: [rsa], signingTime: TIME };
     expect(equal(signData(CONTENT, options), signData(CONTENT, options))).toBe(true);
@@ -189,6 +197,10 @@ describe('sign and verify', () => {
 });
 
 describe('signData refuses', () => {
+  const shortKey = generateKeyPairSync('rsa', { modulusLength: 768 }).privateKey.export({
+    format: 'der',
+    type: 'pkcs8',
+  });
   const rows: [name: string, options: () => SignDataOptions, code: string][] = [
     [
       'a key of another certificate',
@@ -198,6 +210,26 @@ describe('signData refuses', () => {
     [
       'a certificate that is for encryption',
       () => ({ signers: [person({ subject: 'E', keyUsage: ['keyAgreement'] })] }),
+      'KEY_UNSUITABLE',
+    ],
+    [
+      'an RSA key of 768 bits, which was factored in 2009',
+      () => ({ signers: [person({ subject: 'E', key: shortKey })] }),
+      'KEY_UNSUITABLE',
+    ],
+    [
+      'a certificate that is for servers only',
+      () => ({ signers: [person({ subject: 'E', extendedKeyUsage: [OID.serverAuth] })] }),
+      'KEY_UNSUITABLE',
+    ],
+    [
+      'an expired certificate',
+      () => ({ signers: [p256, person({ subject: 'E', notAfter: new Date('2021-01-01') })] }),
+      'KEY_UNSUITABLE',
+    ],
+    [
+      'a certificate that is not valid yet',
+      () => ({ signers: [p256], now: new Date('2019-12-31T23:59:59Z') }),
       'KEY_UNSUITABLE',
     ],
     [

@@ -1,7 +1,7 @@
 /**
  * Making EnvelopedData (RFC 5652 section 6): AES-CBC content (RFC 3565), its key encrypted to RSA certificates
- * (RFC 3370 4.2.1, RFC 3560). Refused: certificates that are not for keyEncipherment, keys of other types, and RC2, DES
- * and 3DES. Exported by enveloped.ts; used by the S/MIME layer.
+ * (RFC 3370 4.2.1, RFC 3560). Refused: certificates that are not for keyEncipherment or not for mail, or that are not
+ * valid; keys of other types or too short; RC2, DES and 3DES. Exported by enveloped.ts; used by the S/MIME layer.
  */
 import { constants, createCipheriv, publicEncrypt, randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
@@ -20,6 +20,7 @@ import {
 } from './algorithms.js';
 import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { checkUsable } from './sending.js';
 
 export interface EncryptOptions {
   /** Everyone who may read it; with a mail that is to stay readable for its sender, the sender too. */
@@ -32,6 +33,8 @@ export interface EncryptOptions {
   readonly recipientIdentifier?: CertificateIdentifier['type'];
   /** Dotted OID of the type of the content. Default id-data. */
   readonly contentType?: string;
+  /** The moment at which the recipients' certificates have to be valid. Default: now. */
+  readonly now?: Date;
   /** Source of the content key and the IV; the padding of RSA is OpenSSL's. Default node:crypto's randomBytes. */
   readonly random?: (size: number) => Uint8Array;
 }
@@ -49,9 +52,10 @@ export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8
  */
 export function envelopedPieces(content: Uint8Array, options: EncryptOptions): Pieces {
   assertBytes(content, 'content');
-  const { recipients, contentType = OID.data, random = randomBytes } = options;
+  const { recipients, contentType = OID.data, now = new Date(), random = randomBytes } = options;
   if (recipients.length === 0) throw new RangeError('a message needs at least one recipient');
   const cipher = encryptionCipher(options.cipher ?? 'aes256-cbc');
+  for (const certificate of recipients) checkRecipient(certificate, now);
   const key = random(cipher.keyLength);
   try {
     const iv = random(cipher.blockLength);
@@ -82,7 +86,6 @@ export function envelopedPieces(content: Uint8Array, options: EncryptOptions): P
 /** KeyTransRecipientInfo (6.2.1). */
 function writeRecipient(certificate: Certificate, key: Uint8Array, options: EncryptOptions): Uint8Array {
   const { keyTransport = 'rsaes-pkcs1', recipientIdentifier = 'issuerAndSerialNumber' } = options;
-  checkRecipient(certificate);
   const encryptedKey = wrapKey(certificate, key, keyTransport);
   return writeDer((w) =>
     w.sequence((w) => {
@@ -94,7 +97,7 @@ function writeRecipient(certificate: Certificate, key: Uint8Array, options: Encr
   );
 }
 
-function checkRecipient(certificate: Certificate): void {
+function checkRecipient(certificate: Certificate, now: Date): void {
   const { publicKey, keyUsage, subject } = certificate;
   if (publicKey.algorithm === 'rsa-pss') {
     throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} is for RSASSA-PSS signatures only`);
@@ -110,6 +113,7 @@ function checkRecipient(certificate: Certificate): void {
   if (keyUsage !== undefined && !keyUsage.keyEncipherment) {
     throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for keyEncipherment`);
   }
+  checkUsable(certificate, now);
 }
 
 function wrapKey(certificate: Certificate, contentKey: Uint8Array, transport: KeyTransportName): Uint8Array {

@@ -1,7 +1,8 @@
 /**
  * Making SignedData (RFC 5652 section 5): RSASSA-PKCS1-v1_5 (RFC 5754), RSASSA-PSS (RFC 4056) and ECDSA on P-256, P-384
  * and P-521 (RFC 5753 2.1), always with signed attributes: a signature over bare content could be taken for one over
- * attributes. Refused: SHA-1, a key that is not its certificate's, a certificate that is not for signing.
+ * attributes. Refused: SHA-1, a key that is not its certificate's or is too short, a certificate that is not for signing
+ * or not for mail, or that is not valid.
  * Exported by signed.ts; used by the S/MIME layer.
  */
 import { constants, hash, sign } from 'node:crypto';
@@ -15,6 +16,7 @@ import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
 import { DIGEST_LENGTH } from './algorithms.js';
 import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { checkUsable } from './sending.js';
 
 export type SigningDigest = 'sha256' | 'sha384' | 'sha512';
 export type SigningScheme = 'rsassa-pkcs1-v1_5' | 'rsassa-pss';
@@ -36,7 +38,9 @@ export interface SignDataOptions {
   readonly detached?: boolean;
   /** Dotted OID of the type of the content. Default id-data. */
   readonly contentType?: string;
-  /** The time the signers claim. Default now. */
+  /** The moment at which the signers' certificates have to be valid. Default: now. */
+  readonly now?: Date;
+  /** The time the signers claim. Default: `now`. */
   readonly signingTime?: Date;
   /** Put in the signers' certificates and their chains. Default true. */
   readonly includeCertificates?: boolean;
@@ -72,15 +76,16 @@ export interface SignedPieces {
 /**
  * Signs: a ContentInfo with SignedData, in DER.
  * @param content what is signed, exactly these octets
- * @throws MailsealError KEY_MISMATCH; KEY_UNSUITABLE for a certificate that is not for signing, or a key that is too
- *   short; UNSUPPORTED_ALGORITHM with the OID for a key of another type
+ * @throws MailsealError KEY_MISMATCH; KEY_UNSUITABLE for a certificate that is not for signing or not valid, or a key
+ *   that is too short; UNSUPPORTED_ALGORITHM with the OID for a key of another type
  * @throws RangeError without signers, or for a digest that is not there
  */
 export function signedPieces(content: Uint8Array, options: SignDataOptions): SignedPieces {
   assertBytes(content, 'content');
-  const { signers, detached = false, contentType = OID.data, signingTime = new Date() } = options;
+  const { signers, detached = false, contentType = OID.data, now = new Date() } = options;
+  const { signingTime = now } = options;
   if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
-  const plans = signers.map((signer) => ({ signer, plan: planFor(signer) }));
+  const plans = signers.map((signer) => ({ signer, plan: planFor(signer, now) }));
   const digests = new Map<SigningDigest, Uint8Array>();
   for (const { plan } of plans) {
     if (!digests.has(plan.digest)) digests.set(plan.digest, hash(plan.digest, content, 'buffer'));
@@ -130,7 +135,7 @@ const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
   'P-521': 'sha512',
 };
 
-function planFor(signer: Signer): Plan {
+function planFor(signer: Signer, now: Date): Plan {
   const { privateKey, certificate, digest, scheme } = signer;
   const { subject, keyUsage, publicKey } = certificate;
   if (!privateKey.publicKey.equals(publicKey)) {
@@ -139,6 +144,7 @@ function planFor(signer: Signer): Plan {
   if (keyUsage !== undefined && !keyUsage.digitalSignature && !keyUsage.nonRepudiation) {
     throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for signing`);
   }
+  checkUsable(certificate, now);
   if (digest !== undefined && !Object.hasOwn(DIGEST_OIDS, digest)) {
     throw new RangeError(`digest must be one of ${Object.keys(DIGEST_OIDS).join(', ')}`);
   }

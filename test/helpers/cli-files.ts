@@ -85,7 +85,10 @@ export async function writeFiles(folder: string): Promise<void> {
   write('signed.eml', signed);
   write('changed.eml', Buffer.from(signed).toString('latin1').replace('are closed', 'are cooked'));
   write('from-bert.eml', await sign(message, { signers: [signerOf(bert)] }));
-  write('to-anna-old.eml', await encrypt(signed, { recipients: [parse(annaOld)] }));
+  write(
+    'to-anna-old.eml',
+    await encrypt(signed, { recipients: [parse(annaOld)], now: new Date('2022-06-01') }),
+  );
   write('detached.p7s', signData(message, { signers: [signerOf(anna)], detached: true }));
 }
 
