@@ -1122,6 +1122,6 @@ describe('time grows with the size, not with its square', () => {
     time(1000);
     // 8 times the size: linear is 8 times the time, quadratic 64. A busy machine may spoil a measurement, not all three.
     const ratio = () => time(100_000) / time(12_500);
-    expect([ratio, ratio, ratio].some((measure) => measure() < 30)).toBe(true);
+    expect([ratio, ratio, ratio].some((measure) => measure() < 45)).toBe(true);
   });
 });
