@@ -576,10 +576,47 @@ describe('keys are found by identifier', () => {
     }));
     const started = performance.now();
     const { message } = await failure(() => decrypt(many, ring(...others)));
-    expect(message).toMatch(/; and 19951 more$/);
+    expect(message).toMatch(/; and 19981 more$/);
     const opened = await decrypt(many, ring(...others, alice));
     expect(equal(opened.content, CONTENT)).toBe(true);
     expect(performance.now() - started).toBeLessThan(10_000); // about 300 ms
+  });
+
+  it('identifiers and names of megabytes are cut in the error that lists the recipients', async () => {
+    const huge = 2_000_000;
+    const infos = [
+      (w: DerWriter) => w.implicit(0, new Uint8Array(huge)),
+      ...[new Uint8Array(huge).fill(0x41), new Uint8Array(2000).fill(0x41)].map(
+        (name) => (w: DerWriter) =>
+          w.sequence((w) => {
+            w.raw(encodeName(Buffer.from(name).toString()));
+            w.tagged(2, new Uint8Array(huge).fill(1));
+          }),
+      ),
+    ].map((identifier) =>
+      writeDer((w) =>
+        w.sequence((w) => {
+          w.integer(2);
+          identifier(w);
+          w.sequence(rsaEncryption);
+          w.octets(new Uint8Array(256));
+        }),
+      ),
+    );
+    const { code, message } = await failure(() => decrypt(forge({ recipients: infos }), ring(bob)));
+    expect(code).toBe('RECIPIENT_UNKNOWN');
+    expect(message.length).toBeLessThan(1000);
+    expect(message).toContain(`key identifier ${'00'.repeat(32)}…; serial ${'01'.repeat(32)}… of a name of `);
+    expect(message).toMatch(/of CN=A{197}…$/);
+  });
+
+  it('a ring of keys without certificates offers few to a message with a hundred thousand recipients', async () => {
+    const keys = Array.from({ length: 2000 }, () => ({ privateKey: bob.privateKey }));
+    const { issuer, serialNumber } = alice.certificate;
+    const recipients = new Array(100_000).fill({ type: 'issuerAndSerialNumber', issuer, serialNumber });
+    expect((await keyRing({ entries: keys }).find(recipients)).length).toBeLessThanOrEqual(1024);
+    const candidates = await keyRing({ entries: keys.slice(0, 3) }).find(recipients.slice(0, 2));
+    expect(candidates.map(({ recipient }) => recipient)).toEqual([0, 0, 0, 1, 1, 1]);
   });
 
   it('Bleichenbacher through key-history trial: at most a few keys are tried on a message', async () => {

@@ -193,16 +193,20 @@ function unsupportedKeyAgreement({ oid, node }: AlgorithmIdentifier): MailsealEr
 }
 
 /** More recipients than these are only counted in an error's message. */
-const MAX_NAMED_RECIPIENTS = 50;
+const MAX_NAMED_RECIPIENTS = 20;
 
 /** The error that lists whom a message is for. */
 export function unknownRecipient({ recipientInfos, node }: EnvelopedData): MailsealError {
-  const all = recipientInfos.flatMap(describeRecipientInfo);
-  const named = all.slice(0, MAX_NAMED_RECIPIENTS).join('; ');
-  const more = all.length > MAX_NAMED_RECIPIENTS ? `; and ${all.length - MAX_NAMED_RECIPIENTS} more` : '';
+  let named: string[] = [];
+  let more = -MAX_NAMED_RECIPIENTS;
+  for (const info of recipientInfos) {
+    if (named.length < MAX_NAMED_RECIPIENTS) named = named.concat(describeRecipientInfo(info));
+    more += 'identifiers' in info ? info.identifiers.length : 1;
+  }
+  named.length = Math.min(named.length, MAX_NAMED_RECIPIENTS);
   return node.fail(
     'RECIPIENT_UNKNOWN',
-    `no key for any recipient of the message, which is encrypted to: ${named}${more}`,
+    `no key for any recipient of the message, which is encrypted to: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
   );
 }
 
@@ -234,14 +238,15 @@ function tryKey(
  */
 function fallbackKey(privateKey: PrivateKey, encryptedKey: Uint8Array, length: number): Uint8Array {
   const secret = privateKey.toPkcs8();
+  const digest = hash('sha256', secret, 'buffer');
   try {
     return createHash('shake256', { outputLength: length })
       .update(FALLBACK_LABEL)
-      .update(hash('sha256', secret, 'buffer'))
+      .update(digest)
       .update(encryptedKey)
       .digest();
   } finally {
-    wipe(secret);
+    wipe(secret, digest); // whoever has the digest can tell a key that stands in from the true one
   }
 }
 

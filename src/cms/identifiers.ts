@@ -74,12 +74,20 @@ export function identifies(identifier: CertificateIdentifier, certificate: Certi
   }, false);
 }
 
-/** One line, fit for a terminal: `serial 46346bc7 of CN=CarlRSA`, or `key identifier a1b2…`. */
+/** One short line, fit for a terminal: `serial 46346bc7 of CN=CarlRSA`, or `key identifier a1b2…`. */
 export function describeIdentifier(identifier: CertificateIdentifier): string {
-  if (identifier.type === 'subjectKeyIdentifier') return `key identifier ${toHex(identifier.keyIdentifier)}`;
+  if (identifier.type === 'subjectKeyIdentifier')
+    return `key identifier ${shortHex(identifier.keyIdentifier)}`;
   const { issuer, serialNumber } = identifier;
-  const name = readable(() => issuer.toString(), `#${toHex(issuer.der)}`);
-  return `serial ${toHex(serialNumber)} of ${name === '' ? 'an empty issuer name' : name}`;
+  return `serial ${shortHex(serialNumber)} of ${issuer.describe()}`;
+}
+
+/** A message may hold identifiers of any size, and error messages go to logs. Serial numbers have 20 octets at most. */
+const MAX_HEX_OCTETS = 32;
+
+/** Hexadecimal of the first octets. */
+export function shortHex(bytes: Uint8Array): string {
+  return bytes.length > MAX_HEX_OCTETS ? `${toHex(bytes.subarray(0, MAX_HEX_OCTETS))}…` : toHex(bytes);
 }
 
 /** What `read` returns, or something else where the certificate or name it reads is malformed. */

@@ -17,6 +17,7 @@ import {
   identifies,
   readable,
   readIdentifier,
+  shortHex,
 } from './identifiers.js';
 
 export type RecipientIdentifier = CertificateIdentifier;
@@ -122,7 +123,7 @@ export function describeRecipientInfo(info: RecipientInfo): string[] {
     case 'keyAgreement':
       return info.identifiers.map(describeRecipient);
     case 'keyEncryptionKey':
-      return [`shared key ${toHex(info.keyIdentifier)}`];
+      return [`shared key ${shortHex(info.keyIdentifier)}`];
     case 'password':
       return ['a password'];
     case 'other':
@@ -207,16 +208,27 @@ function matchingCandidates(recipients: readonly RecipientIdentifier[], index: R
   });
 }
 
+/**
+ * Most candidates on trial: a message can have a hundred thousand recipients, and a ring many keys. Far more than are
+ * tried, since of these the keys of another size than the message's are left out, which only decryption knows.
+ */
+const MAX_TRIAL_CANDIDATES = 1024;
+
 function trialCandidates(
   recipients: readonly RecipientIdentifier[],
   entries: readonly RingEntry[],
 ): KeyCandidate[] {
   const keys = entries.filter((entry) => entry.certificate === undefined);
-  return recipients.flatMap((identifier, recipient) =>
-    identifier.type === 'issuerAndSerialNumber'
-      ? keys.map((entry) => candidate(recipient, entry, 'on trial: a key without a certificate'))
-      : [],
-  );
+  const found: KeyCandidate[] = [];
+  for (const [recipient, { type }] of recipients.entries()) {
+    if (type !== 'issuerAndSerialNumber') continue;
+    const room = MAX_TRIAL_CANDIDATES - found.length;
+    if (room === 0) break;
+    for (const entry of keys.slice(0, room)) {
+      found.push(candidate(recipient, entry, 'on trial: a key without a certificate'));
+    }
+  }
+  return found;
 }
 
 function candidate(recipient: number, entry: RingEntry, reason: string): KeyCandidate {

@@ -125,7 +125,31 @@ export class Name {
       .map((rdn) => rdn.map(printAttribute).join('+'))
       .join(',');
   }
+
+  /**
+   * For error messages, which go to logs: a message may hold names of megabytes. Cut after 200 characters; a name that
+   * is far longer is not even decoded, one that can't be read is shown in hexadecimal.
+   */
+  describe(): string {
+    const { der } = this;
+    if (der.length > MAX_DESCRIBED_OCTETS) return `a name of ${der.length} octets`;
+    const text = this.#readableText();
+    return text.length > MAX_DESCRIBED ? `${text.slice(0, MAX_DESCRIBED).replace(HALF_PAIR, '')}…` : text;
+  }
+
+  #readableText(): string {
+    try {
+      return this.isEmpty ? 'an empty name' : this.toString();
+    } catch (error) {
+      if (!(error instanceof MailsealError)) throw error;
+      return `#${toHex(this.der)}`;
+    }
+  }
 }
+
+const MAX_DESCRIBED = 200;
+const MAX_DESCRIBED_OCTETS = 8192;
+const HALF_PAIR = /[\ud800-\udbff]$/;
 
 function readRdns(node: DerNode): NameAttribute[][] {
   return node.children.map((set) => {

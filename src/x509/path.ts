@@ -164,7 +164,7 @@ class Search {
     if (candidates.length === 0) {
       const what = certificate.isSelfIssued
         ? 'self-issued, and no trust anchor'
-        : `no certificate of its issuer, ${certificate.issuer}`;
+        : `no certificate of its issuer, ${certificate.issuer.describe()}`;
       this.#note({ code: 'NO_PATH', message: `${describe(certificate)}: ${what}` });
     }
   }
