@@ -24,6 +24,8 @@ export interface ParseOptions {
   maxRecords?: number;
   /** Most octets of input. */
   maxLength?: number;
+  /** For nodes that are kept for long: else a small tape shares an array of 64 KiB with others, and keeps it alive. */
+  own?: boolean;
 }
 
 function limit(value: number | undefined, fallback: number, max: number, what: string): number {
@@ -58,12 +60,20 @@ const DEFAULT_MODE: TapeMode = {
   trailing: false,
   maxDepth: MAX_DEPTH,
   maxRecords: MAX_RECORDS,
+  own: false,
 };
 
-function modeOf({ strict = false, trailing = false, maxDepth, maxRecords }: ParseOptions): TapeMode {
+function modeOf({
+  strict = false,
+  trailing = false,
+  own = false,
+  maxDepth,
+  maxRecords,
+}: ParseOptions): TapeMode {
   return {
     strict,
     trailing,
+    own,
     maxDepth: limit(maxDepth, MAX_DEPTH, 4096, 'maxDepth'),
     maxRecords: limit(maxRecords, MAX_RECORDS, 1 << 26, 'maxRecords'),
   };

@@ -23,6 +23,8 @@ export interface TapeMode {
   trailing: boolean;
   maxDepth: number;
   maxRecords: number;
+  /** Whether the tape gets an array of its own, however small it is: for what is kept long. */
+  own: boolean;
 }
 
 /** Records of a tape, four u32 each; its root is record `first`. Other tapes may lie beside it. */
@@ -57,7 +59,7 @@ const NEED_INPUT = 9;
 function tryTape(bytes: Uint8Array, mode: TapeMode, room: number): Tape | undefined {
   const { length } = bytes;
   const records = Math.min(room, (length >>> 1) + 1); // a record takes two octets at least
-  const small = records <= SLAB_RECORDS;
+  const small = records <= SLAB_RECORDS && !mode.own;
   if (small && records > slab.length / 4 - slabUsed) {
     slab = new Uint32Array(SLAB_RECORDS * 4);
     slabUsed = 0;

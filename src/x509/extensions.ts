@@ -23,7 +23,6 @@ export class Extension {
   readonly critical: boolean;
   /** Content of extnValue: the encoded extension. */
   readonly value: Uint8Array;
-  #node: DerNode | undefined;
 
   constructor(oid: string, critical: boolean, value: Uint8Array) {
     this.oid = oid;
@@ -31,10 +30,9 @@ export class Extension {
     this.value = value;
   }
 
-  /** The parsed value; its offsets count in `value`. @throws MailsealError ASN1_* */
+  /** The value, parsed when asked for and not kept; offsets count in `value`. @throws MailsealError ASN1_* */
   get node(): DerNode {
-    this.#node ??= parseDer(this.value);
-    return this.#node;
+    return parseDer(this.value);
   }
 }
 
@@ -151,9 +149,9 @@ export function readAuthorityKeyIdentifier(node: DerNode): AuthorityKeyIdentifie
 function readDirectoryName(general: DerNode): Name | undefined {
   if (!general.is(contextConstructed(4))) return undefined;
   const reader = general.reader(contextConstructed(4), 'directoryName');
-  const name = Name.parse(reader.any('Name'));
+  const { bytes } = reader.any('Name');
   reader.end();
-  return name;
+  return Name.parse(parseDer(bytes, { own: true })); // it is kept as long as the certificate
 }
 
 /** The last alternative of GeneralName: registeredID [8]. */

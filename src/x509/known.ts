@@ -3,24 +3,29 @@
  * certificate costs is kept with it: decoded fields, the imported key, the issuer key that its signature was found to
  * match. Being known says nothing about trust. A bounded cache, the least recently used first out.
  */
-import type { DerNode } from '../asn1/tape.js';
+import { type DerNode, parseDer } from '../asn1/tape.js';
 import { copy, latin1 } from '../bytes.js';
 import { Certificate } from './certificate.js';
 
-/** With at most 8 KiB each, twice (as key and as certificate), under 17 MB; 2 MB as certificates are. */
+/**
+ * Each is kept with a tape of its own, since one that shares an array of 64 KiB with what was parsed beside it would
+ * keep all of that. When full, with every field read, that was measured as 10 to 12 MB of certificates as people have
+ * them, and as 50 MB of such as fill both limits with names and addresses.
+ */
 const MAX_KNOWN = 1024;
-const MAX_KNOWN_LENGTH = 8192;
+const MAX_KNOWN_LENGTH = 4096;
+const MAX_KNOWN_RECORDS = 256;
 
 const known = new Map<string, Certificate>();
 
 /** The certificate at a node, equal in every octet; it does not keep the node's source alive. @throws MailsealError ASN1_* */
 export function knownCertificate(node: DerNode): Certificate {
   const { bytes } = node;
-  if (bytes.length > MAX_KNOWN_LENGTH) return Certificate.parse(node);
+  if (bytes.length > MAX_KNOWN_LENGTH || node.size > MAX_KNOWN_RECORDS) return Certificate.parse(node);
   const key = latin1(bytes);
   let certificate = known.get(key);
   if (certificate === undefined) {
-    certificate = Certificate.parse(copy(bytes));
+    certificate = Certificate.parse(parseDer(copy(bytes), { own: true }));
     if (known.size === MAX_KNOWN) known.delete(known.keys().next().value as string);
   } else {
     known.delete(key); // and to the end of the order

@@ -78,7 +78,7 @@ function because(certificate: Certificate, code: PathFailure, what: string): Pat
 export function describe(certificate: Certificate): string {
   try {
     const { subject } = certificate;
-    return subject.isEmpty ? 'the certificate without a subject' : subject.toString();
+    return subject.isEmpty ? 'the certificate without a subject' : subject.describe();
   } catch {
     return 'a certificate with an unreadable subject';
   }
@@ -207,8 +207,11 @@ export function sha1Weakness(certificate: Certificate): PathReason | undefined {
   return because(certificate, 'WEAK_SIGNATURE', 'signed with SHA-1');
 }
 
-/** The issuer key that a certificate's signature was last found to match: it need not be verified for every mail. */
-const verifiedWith = new WeakMap<Certificate, PublicKey>();
+/**
+ * The issuer key that a certificate's signature was last found to match: it need not be verified for every mail. Held
+ * weakly, since the key may lie in a whole message that the certificate is to outlive.
+ */
+const verifiedWith = new WeakMap<Certificate, WeakRef<PublicKey>>();
 
 /**
  * 6.1.3 (a)(1)
@@ -220,17 +223,17 @@ export function checkSignature(
   budget: { signatures: number },
 ): PathReason | undefined {
   const unusable = guarded(issuer, () => {
-    if (verifiedWith.get(certificate) === issuer.publicKey) return undefined;
+    if (verifiedWith.get(certificate)?.deref() === issuer.publicKey) return undefined;
     budget.signatures--;
     void issuer.publicKey.keyObject;
     return undefined;
   });
   if (unusable !== undefined) return unusable;
-  if (verifiedWith.get(certificate) === issuer.publicKey) return undefined;
+  if (verifiedWith.get(certificate)?.deref() === issuer.publicKey) return undefined;
   const { signatureAlgorithm, tbs, signatureValue } = certificate;
   try {
     if (verifySignature(signatureAlgorithm, issuer.publicKey, tbs, signatureValue)) {
-      verifiedWith.set(certificate, issuer.publicKey);
+      verifiedWith.set(certificate, new WeakRef(issuer.publicKey));
       return undefined;
     }
   } catch (error) {
