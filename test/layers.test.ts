@@ -1,4 +1,4 @@
-/** The layer rule: imports point only upwards. DESIGN.md draws it; this reads the import statements and holds it. */
+/** The layer rule: imports point only upwards. ARCHITECTURE.md draws it; this reads the import statements and holds it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -58,6 +58,16 @@ describe('layers', () => {
       const target = layerOf(join(SRC, to));
       if (target !== layer) expect(LAYERS[layer], `src/${name} imports src/${to}`).toContain(target);
     }
+  });
+
+  it('requests to URLs in certificates: nothing imports http, https, net, dns, tls or the like, or calls fetch', () => {
+    const network =
+      /['"](?:node:)?(?:https?|http2|net|dns|tls|dgram|inspector|undici)(?:\/[^'"]*)?['"]|\bfetch\s*\(|\b(?:WebSocket|EventSource|XMLHttpRequest)\b/;
+    expect(`import { get } from 'node:https';`).toMatch(network);
+    expect(`await import("dns/promises")`).toMatch(network);
+    expect('await fetch(url)').toMatch(network);
+    const asking = files.filter((file) => network.test(readFileSync(file, 'utf8')));
+    expect(asking.map((file) => relative(SRC, file))).toEqual([]);
   });
 
   it('lets only src/wasm/instance.ts know WebAssembly', () => {
