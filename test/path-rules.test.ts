@@ -43,8 +43,13 @@ describe('validity', () => {
 describe('issuers', () => {
   test.each<[string, Partial<CertificateInput>, string]>([
     [
-      'without basicConstraints (CVE-2026-33896)',
+      'missing basicConstraints (CVE-2026-33896)',
       { ca: false, keyUsage: ['keyCertSign'], extendedKeyUsage: null },
+      'NOT_CA',
+    ],
+    [
+      'missing basicConstraints and keyUsage (CVE-2026-33896)',
+      { ca: false, keyUsage: null, extendedKeyUsage: null },
       'NOT_CA',
     ],
     [
