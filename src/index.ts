@@ -2,20 +2,34 @@
 
 export { Tag } from './asn1/tags.js';
 export { DerNode, DerReader, type ParseOptions, parseDer } from './asn1/tape.js';
-export {
-  type DecryptedContent,
-  EnvelopedData,
-} from './cms/enveloped.js';
+export { type PemBlock, readPem, writePem } from './bytes.js';
+export type { EncryptionCipher, KeyTransportName } from './cms/algorithms.js';
+export type { DecryptedContent } from './cms/enveloped.js';
 export { type KeyCandidate, type KeyFinder, keyRing, type RecipientIdentifier } from './cms/recipients.js';
-export type { Signer } from './cms/signed.js';
+export type { Signer, SigningDigest, SigningScheme } from './cms/signed.js';
 export { type ErrorCode, type ErrorDetails, MailsealError } from './errors.js';
-export { type ImportReport, importPfx } from './import.js';
 export {
+  type ImportError,
+  type ImportInput,
+  type ImportOptions,
+  type ImportReport,
+  type ImportRow,
+  importPfx,
+} from './import.js';
+export {
+  type AddOutcome,
+  type AddResult,
   generateSealKey,
   type KeyStore,
+  type Match,
   type OpenOptions,
   openKeyStore,
+  type Removed,
   readSealKey,
+  type SigningEntry,
+  type StoredCertificate,
+  type StoreEntry,
+  type UserSummary,
 } from './keystore/store.js';
 export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
 export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
@@ -36,5 +50,6 @@ export {
   verify,
 } from './smime/verify.js';
 export { Certificate } from './x509/certificate.js';
-export { PrivateKey, PublicKey } from './x509/keys.js';
+export { type KeyAlgorithm, PrivateKey, PublicKey } from './x509/keys.js';
 export { Name } from './x509/name.js';
+export type { PathReason } from './x509/path.js';

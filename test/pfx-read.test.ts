@@ -452,6 +452,15 @@ function encryptedKey(): Uint8Array {
   );
 }
 
+it('a PFX in PEM, with text in front', () => {
+  const file = pfx({ safes: [safe([keyBag(alice.privateKey), certBag(alice.certificate)])], password: PW });
+  const pem = utf8(`friendlyName: alice\n${writePem('PKCS12', file)}`);
+  expect(readPfx(pem, PW).entries).toHaveLength(1);
+  expect(failure(utf8(writePem('CERTIFICATE', alice.certificate))).message).toContain(
+    'this is PEM (CERTIFICATE)',
+  );
+});
+
 describe('very many bags as denial of service (each key is compared with each certificate)', () => {
   const file = (bags: Uint8Array[]) => pfx({ safes: [safe(bags)], password: PW });
   it.each<[string, Uint8Array]>([

@@ -316,7 +316,9 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
       privateKey: PrivateKey.parse(issued.privateKey),
     };
     const verdict = await verify(await sign(MAIL, { signers: [nobody] }), { trust });
-    expect(verdict).toMatchObject({ valid: true, senderVerified: false });
+    expect(verdict).toMatchObject({ valid: false, senderVerified: false });
+    expect(verdict.signers[0]).toMatchObject({ valid: true, trusted: true });
+    expect(codes(verdict)).toEqual(['SENDER_MISMATCH']);
   });
 
   it('an address-less co-signer does not cover up for a signer of another address', async () => {
@@ -407,6 +409,10 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
 
   it('CRLs, which are not checked yet: fails closed', async () => {
     expect(codes(await verify(signed, { trust, crls: [new Uint8Array(1)] }))).toEqual(['NOT_TRUSTED']);
+  });
+
+  it('content given beside a mail that brings its own', async () => {
+    expect((await failure(verify(signed, { trust, content: utf8('other') }))).code).toBe('USAGE');
   });
 
   it('no trust anchor at all', async () => {

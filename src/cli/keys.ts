@@ -97,7 +97,7 @@ export async function withPfx<T>(
 ): Promise<T> {
   const bytes = readInput(path);
   const password = await passwordFor(path, passwordFile);
-  const contents = inFile(path, () => readPfx(pfxBytes(bytes), password));
+  const contents = inFile(path, () => readPfx(bytes, password));
   try {
     if (contents.entries.length > 0) return await use(contents);
     throw contents.skipped[0]?.error ?? new MailsealError('PFX_NO_KEY', `${path} holds no private key`);
@@ -108,14 +108,6 @@ export async function withPfx<T>(
 
 export function wipeKeys({ entries }: PfxContents): void {
   for (const { privateKey } of entries) privateKey.wipe();
-}
-
-/** A PFX may come as PEM (label PKCS12). */
-function pfxBytes(bytes: Uint8Array): Uint8Array {
-  if (!isPem(bytes)) return bytes;
-  const block = readPem(bytes).find(({ label }) => label === 'PKCS12');
-  if (block === undefined) throw new MailsealError('PFX_MALFORMED', 'PEM without a PKCS12 block');
-  return block.bytes;
 }
 
 /** Whether it is text with a PEM block in it; a mail may be that too. DER of all that matters begins with a SEQUENCE. */

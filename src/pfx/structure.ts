@@ -8,7 +8,7 @@ import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger, readString } from '../asn1/values.js';
-import { copy, latin1 } from '../bytes.js';
+import { buffer, copy, latin1, readPem } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { DIGESTS } from '../pbe/digests.js';
 import {
@@ -58,9 +58,13 @@ export type Bag = { readonly name: string; readonly attributes: BagAttributes } 
   | { readonly kind: 'certificate'; readonly certificate: Part }
 );
 
-/** PFX. @throws MailsealError PFX_MALFORMED, ASN1_*, UNSUPPORTED_FEATURE, UNSUPPORTED_ALGORITHM */
-export function readPfxFile(bytes: Uint8Array): PfxFile {
-  if (bytes[0] !== Tag.SEQUENCE) throw notPfx(foreignForm(bytes));
+/**
+ * PFX, or PEM that holds one, as gpgsm writes with --armor: then offsets count in what it holds.
+ * @throws MailsealError PFX_MALFORMED, PEM_MALFORMED, ASN1_*, UNSUPPORTED_FEATURE, UNSUPPORTED_ALGORITHM
+ */
+export function readPfxFile(input: Uint8Array): PfxFile {
+  const bytes = input[0] === Tag.SEQUENCE ? input : pfxInPem(input);
+  if (bytes === undefined) throw notPfx(foreignForm(input));
   const node = parseDer(bytes, { maxDepth: MAX_PFX_DEPTH });
   const foreign = foreignType(node);
   if (foreign !== undefined) throw notPfx(foreign);
@@ -79,6 +83,11 @@ export function readPfxFile(bytes: Uint8Array): PfxFile {
   const file = new Part('the PFX', bytes, 0);
   const authSafe = file.octets(content.expect(Tag.OCTET_STRING, 'authSafe'), 'the authenticated safe');
   return { authSafe, mac: macNode && readMacData(macNode) };
+}
+
+function pfxInPem(input: Uint8Array): Uint8Array | undefined {
+  if (!buffer(input).includes('-----BEGIN PKCS12-----')) return undefined;
+  return readPem(input).find(({ label }) => label === 'PKCS12')?.bytes;
 }
 
 function notPfx(found: string): MailsealError {

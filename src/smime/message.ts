@@ -29,6 +29,7 @@ export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'incl
  * Signs a message. What is signed is made fit for transport first: CRLF, 7-bit transfer encoding (RFC 8551 3.1).
  * @returns a mail with the message's own header fields
  * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_MISMATCH, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID
+ * @throws RangeError without signers, or for an option's value that is none
  */
 export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
@@ -47,6 +48,7 @@ export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;
  * Encrypts a message, which may be signed already.
  * @returns a mail with the message's own header fields; those are not encrypted
  * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID
+ * @throws RangeError without recipients, or for an option's value that is none
  */
 export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
@@ -72,7 +74,7 @@ export interface Decrypted extends DecryptedContent {
  * Opens an encrypted message: a mail, or a CMS object in PEM, BER or DER. Signatures around it are looked through and
  * not verified; those inside are for `verify`, which takes the result's `message` or `content`.
  * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; DECRYPTION_FAILED for every cause after a key was
- *   found; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
+ *   found; KEY_UNSUITABLE for a key that was wiped; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
  *   MIME_MALFORMED, PEM_MALFORMED, ASN1_*, LIMIT_*
  */
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {

@@ -62,15 +62,12 @@ export interface SignerVerdict {
 }
 
 export interface Verdict {
-  /**
-   * Nothing is wrong: every signer is valid and trusted, and no signer's certificate contradicts From. Whether it proves
-   * From, `senderVerified` says.
-   */
+  /** Nothing is wrong: every signer is valid and trusted, and each address in From, if there is one, is a signer's. */
   valid: boolean;
   signers: SignerVerdict[];
   /** Everything that is wrong, in order of detection; empty if the verdict is valid. */
   problems: Problem[];
-  /** What was signed: of a mail, the MIME entity, in the octets that the signature is over. */
+  /** What was signed: of a mail, the MIME entity, in the octets that the signature is over. May be a view of the input. */
   content: Uint8Array;
   /** All certificates that the message brings, whoever signed: to be kept for answering, never to be trusted. */
   certificates: readonly Certificate[];
@@ -80,10 +77,7 @@ export interface Verdict {
   from: string[];
   /** Addresses in Sender, which a mailing list may have written. No signature is compared with them. */
   sender: string[];
-  /**
-   * There is a From, and each address in it is a valid signer's. False without a problem where a signer's certificate
-   * has no address at all, which RFC 8550 3 allows: then the certificate's subject is all that is known of the sender.
-   */
+  /** There is a From, and each address in it is a valid signer's. False of a MIME entity or CMS object, which has none. */
   senderVerified: boolean;
   /** Of multipart/signed: octets outside the signed part that a reader may show. The header of a mail never is covered. */
   uncovered: { preamble: number; epilogue: number };
@@ -91,7 +85,8 @@ export interface Verdict {
 
 /**
  * Verifies a mail, or a CMS object in PEM, BER or DER.
- * @throws MailsealError NOT_SMIME, NOT_SIGNED, CONTENT_MISSING, CONTENT_CHANGED (a signature that is both around and
+ * @throws MailsealError USAGE (content given with a mail that brings its own), NOT_SMIME, NOT_SIGNED, CONTENT_MISSING,
+ *   CONTENT_CHANGED (a signature that is both around and
  *   beside its content, and they differ), MIME_MALFORMED, PEM_MALFORMED, CMS_MALFORMED, ASN1_*,
  *   LIMIT_*, UNSUPPORTED_FEATURE: the input is not a signed message that can be read
  */
@@ -128,6 +123,9 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
  * signed; in that order, since a signer may have had a lone CR or LF in the content.
  */
 function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, options: VerifyOptions) {
+  if (signedEntity !== undefined && options.content !== undefined) {
+    throw new MailsealError('USAGE', 'the mail brings the content that is signed; no other can be given');
+  }
   const exact = signedEntity?.bytes ?? options.content;
   const canonical = signedEntity === undefined ? exact : canonicalize(signedEntity.bytes);
   if (canonical === exact) return verifyOver(exact, signed, options);
@@ -201,7 +199,8 @@ const NO_SENDER: Sender = { from: [], sender: [], senderVerified: false };
 /**
  * RFC 8550 section 3: the address in From is one of a signer's. Every address in every From is held to that, and Sender
  * does not stand in for it, since readers show From; what Sender says is only reported, since mailing lists write it. A
- * certificate without addresses has none to compare.
+ * certificate without addresses, which the RFC allows, is a valid signer's, but proves no From: otherwise anyone with such
+ * a certificate could pose as everybody.
  */
 function checkSender(mail: MimeEntity, signers: readonly SignerVerdict[], problems: Problem[]): Sender {
   const { from: mailboxes, sender: senders, fromFields, malformed } = readSenders(mail.headers);
@@ -216,10 +215,9 @@ function checkSender(mail: MimeEntity, signers: readonly SignerVerdict[], proble
   const valid = signers.filter((signer) => signer.valid);
   const emails = new Set(valid.flatMap((signer) => signer.emails.map((email) => email.toLowerCase())));
   const unproven = from.filter((address) => !emails.has(address.toLowerCase()));
-  if (emails.size > 0) {
-    for (const address of unproven) {
-      report(`the mail is from ${address}, but signed by ${[...emails].join(', ')}`);
-    }
+  if (valid.length > 0) {
+    const signedBy = emails.size > 0 ? `signed by ${[...emails].join(', ')}` : 'no signer has a mail address';
+    for (const address of unproven) report(`the mail is from ${address}, but ${signedBy}`);
   }
   const senderVerified = from.length > 0 && unproven.length === 0 && problems.length === before;
   return { from, sender, senderVerified };
