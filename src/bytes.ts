@@ -6,6 +6,11 @@ export function assertBytes(value: unknown, what: string): asserts value is Uint
   if (!(value instanceof Uint8Array)) throw new TypeError(`${what} must be a Uint8Array`);
 }
 
+/** For option values, which a caller without types may get wrong. @throws RangeError */
+export function assertOneOf(value: string, allowed: readonly string[], what: string): void {
+  if (!allowed.includes(value)) throw new RangeError(`${what} must be one of ${allowed.join(', ')}`);
+}
+
 /** A Buffer on the same memory, for Node's fast codecs. */
 export function buffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

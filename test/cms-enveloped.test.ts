@@ -175,6 +175,20 @@ describe('encryptData refuses', () => {
       expect(equal(opened.content, CONTENT)).toBe(true);
     }
   });
+  it.each([
+    ['keyTransport', 'oaep'],
+    ['recipientIdentifier', 'ski'],
+    ['cipher', 'aes256-gcm'],
+  ])('an option that is none: %s %s', (option, value) => {
+    const options = { recipients: [alice.certificate], [option]: value } as unknown as EncryptOptions;
+    expect(() => encryptData(CONTENT, options)).toThrow(RangeError);
+  });
+  it('somebody twice is one recipient', () => {
+    const { recipientInfos } = parse(
+      encryptData(CONTENT, { recipients: [alice.certificate, alice.certificate] }),
+    );
+    expect(recipientInfos).toHaveLength(1);
+  });
   it('nobody', () => expect(() => encryptData(CONTENT, { recipients: [] })).toThrow(RangeError));
   it('3DES', () => {
     const options = { recipients: [alice.certificate], cipher: 'des-ede3-cbc' as 'aes128-cbc' };

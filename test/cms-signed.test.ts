@@ -247,6 +247,12 @@ describe('signData refuses', () => {
     ],
     ['nobody', () => ({ signers: [] }), 'RangeError'],
     ['SHA-1', () => ({ signers: [{ ...rsa, digest: 'sha1' as 'sha256' }] }), 'RangeError'],
+    ['a scheme that is none', () => ({ signers: [{ ...rsa, scheme: 'pss' as 'rsassa-pss' }] }), 'RangeError'],
+    [
+      'an identifier that is none',
+      () => ({ signers: [rsa], signerIdentifier: 'ski' as 'subjectKeyIdentifier' }),
+      'RangeError',
+    ],
   ];
   for (const [name, options, code] of rows) {
     it(name, () => expect(codeOf(() => signData(CONTENT, options()))).toBe(code));

@@ -9,6 +9,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readNull, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
+import { assertOneOf } from '../bytes.js';
 import { type HashName, hashOf } from '../x509/pss.js';
 
 export interface AlgorithmIdentifier {
@@ -216,7 +217,11 @@ function readLabel(node: DerNode): Uint8Array {
 /** What new messages use; its hash is MGF1's as well. */
 export const OAEP_HASH = 'sha256';
 
+const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
+
+/** @throws RangeError for a name that is none */
 export function writeKeyTransport(w: DerWriter, name: KeyTransportName): void {
+  assertOneOf(name, KEY_TRANSPORTS, 'keyTransport');
   w.sequence((w) => {
     if (name === 'rsaes-pkcs1') {
       w.oid(OID.rsaEncryption);

@@ -7,7 +7,7 @@ import { constants, createCipheriv, publicEncrypt, randomBytes } from 'node:cryp
 import { describeOid, OID } from '../asn1/oids.js';
 import { context, Tag } from '../asn1/tags.js';
 import { writeDer } from '../asn1/write.js';
-import { assertBytes, concat, wipe } from '../bytes.js';
+import { assertBytes, concat, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import {
@@ -52,7 +52,9 @@ export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8
  */
 export function envelopedPieces(content: Uint8Array, options: EncryptOptions): Pieces {
   assertBytes(content, 'content');
-  const { recipients, contentType = OID.data, now = new Date(), random = randomBytes } = options;
+  const { contentType = OID.data, now = new Date(), random = randomBytes } = options;
+  // Each once, however often it is named.
+  const recipients = [...new Map(options.recipients.map((one) => [toHex(one.fingerprint), one])).values()];
   if (recipients.length === 0) throw new RangeError('a message needs at least one recipient');
   const cipher = encryptionCipher(options.cipher ?? 'aes256-cbc');
   for (const certificate of recipients) checkRecipient(certificate, now);

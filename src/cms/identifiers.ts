@@ -6,7 +6,7 @@ import { context, contextString, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
-import { equal, toHex } from '../bytes.js';
+import { assertOneOf, equal, toHex } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { Name } from '../x509/name.js';
@@ -33,12 +33,21 @@ export function readIdentifier(node: DerNode, what: string): CertificateIdentifi
   return { type: 'issuerAndSerialNumber', issuer, serialNumber: serial.content };
 }
 
-/** @throws MailsealError KEY_UNSUITABLE if the certificate has no subjectKeyIdentifier and is to be named by one */
+const IDENTIFIER_TYPES: readonly CertificateIdentifier['type'][] = [
+  'issuerAndSerialNumber',
+  'subjectKeyIdentifier',
+];
+
+/**
+ * @throws MailsealError KEY_UNSUITABLE if the certificate has no subjectKeyIdentifier and is to be named by one
+ * @throws RangeError for a kind that is none
+ */
 export function writeIdentifier(
   w: DerWriter,
   certificate: Certificate,
   type: CertificateIdentifier['type'],
 ): void {
+  assertOneOf(type, IDENTIFIER_TYPES, 'the kind of identifier');
   if (type === 'issuerAndSerialNumber') {
     w.sequence((w) => {
       w.raw(certificate.issuer.der);

@@ -9,7 +9,7 @@ import { constants, hash, sign } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, concat, toHex } from '../bytes.js';
+import { assertBytes, assertOneOf, concat, toHex } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
@@ -53,6 +53,8 @@ const DIGEST_OIDS: Readonly<Record<SigningDigest, string>> = {
   sha384: OID.sha384,
   sha512: OID.sha512,
 };
+
+const SCHEMES: readonly SigningScheme[] = ['rsassa-pkcs1-v1_5', 'rsassa-pss'];
 
 /** How one signer signs. */
 interface Plan {
@@ -145,6 +147,7 @@ function planFor(signer: Signer, now: Date): Plan {
     throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for signing`);
   }
   checkUsable(certificate, now);
+  if (scheme !== undefined) assertOneOf(scheme, SCHEMES, 'scheme');
   if (digest !== undefined && !Object.hasOwn(DIGEST_OIDS, digest)) {
     throw new RangeError(`digest must be one of ${Object.keys(DIGEST_OIDS).join(', ')}`);
   }
