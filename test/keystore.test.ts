@@ -1,16 +1,18 @@
 /** The key store: one suite for every database behind it, then what only SQLite has. */
 import { execFile } from 'node:child_process';
-import { createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import SqliteDatabase from 'better-sqlite3';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
-import { parseDer } from '../src/asn1/tape.js';
+import { type DerNode, parseDer } from '../src/asn1/tape.js';
 import { writeDer } from '../src/asn1/write.js';
-import { toHex } from '../src/bytes.js';
+import { toHex, utf8 } from '../src/bytes.js';
+import { readContentInfo } from '../src/cms/content.js';
+import { decryptEnvelopedData, EnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import type { RecipientIdentifier } from '../src/cms/recipients.js';
 import { queryOf } from '../src/keystore/record.js';
 import { generateSealKey, type KeyStore, openKeyStore, type StoreEntry } from '../src/keystore/store.js';
@@ -23,6 +25,10 @@ const SEAL_KEY = generateSealKey();
 const NOW = new Date('2025-06-01T12:00:00Z');
 const folder = mkdtempSync(join(tmpdir(), 'mailseal-keystore-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 let files = 0;
 const newPath = () => join(folder, `${++files}.db`);
@@ -131,10 +137,10 @@ describe.each(databases)('key store on $name', ({ url }) => {
       ),
     ).toEqual([
       [0, 'CN=Alice', 'issuer and serial number match'],
-      [1, 'CN=Alice', 'subjectKeyIdentifier matches'],
       [2, 'CN=Odd', 'subjectKeyIdentifier matches'],
-      [3, 'CN=Odd', 'SHA-1 of the public key matches'],
       [4, 'CN=Bare', 'SHA-1 of the public key matches'],
+      [1, 'CN=Alice', 'subjectKeyIdentifier matches'], // every key was tried once
+      [3, 'CN=Odd', 'SHA-1 of the public key matches'],
     ]);
   });
 
@@ -255,11 +261,169 @@ describe.each(databases)('key store on $name', ({ url }) => {
     ]);
   });
 
-  it('unseals few keys for a mail that names one of ours a thousand times', async () => {
+  it('unseals one key once for a mail that names it a thousand times', async () => {
     await open();
     await store.add(entry(alice));
+    const parsed = vi.spyOn(PrivateKey, 'parse');
     const candidates = await store.find(new Array<RecipientIdentifier>(1000).fill(byIssuer(alice)));
-    expect(candidates.map(({ recipient }) => recipient)).toEqual(Array.from({ length: 16 }, (_, i) => i));
+    expect(parsed).toHaveBeenCalledTimes(1);
+    expect(candidates.map(({ recipient }) => recipient)).toEqual(Array.from({ length: 256 }, (_, i) => i));
+    expect(new Set(candidates.map(({ privateKey }) => privateKey)).size).toBe(1);
+    for (const { release } of candidates) release?.();
+    expect(() => candidates[0]?.privateKey.toPkcs8()).toThrow('wiped');
+  });
+
+  it('unseals few keys for a mail that names forty of ours', async () => {
+    await open();
+    const many = Array.from({ length: 40 }, (_, i) => issueCertificate({ subject: `${i}`, issuer: ca }));
+    await store.addMany(many.map((issued) => entry(issued)));
+    const parsed = vi.spyOn(PrivateKey, 'parse');
+    expect((await certificatesFound(...many.map(byIssuer))).map(([recipient]) => recipient)).toEqual(
+      Array.from({ length: 16 }, (_, i) => i),
+    );
+    expect(parsed).toHaveBeenCalledTimes(16);
+  });
+
+  describe('is not crowded out', () => {
+    const junk = (count: number, more: Partial<Parameters<typeof issueCertificate>[0]>) =>
+      Array.from({ length: count }, (_, i) =>
+        issueCertificate({ subject: `Junk ${i}`, emails: ['junk@x.org'], notBefore: year(2024), ...more }),
+      );
+    const firstFound = async (...recipients: RecipientIdentifier[]) =>
+      (await certificatesFound(...recipients))[0]?.[1];
+
+    it('by certificates that came first and copy its subjectKeyIdentifier', async () => {
+      await open();
+      const { keyIdentifier } = parse(alice).publicKey;
+      await store.addMany(junk(20, { subjectKeyIdentifier: keyIdentifier }).map((one) => entry(one)));
+      await store.add(entry(alice));
+      const recipient = byKeyIdentifier(keyIdentifier);
+      expect(await firstFound(recipient)).toBe('CN=Alice');
+      expect(await store.find([recipient])).toHaveLength(4);
+      const [best, ...others] = await store.lookup([recipient]);
+      expect(best?.certificate.subject.toString()).toBe('CN=Alice');
+      expect(others).toHaveLength(20);
+    });
+
+    it('by certificates that copy the SHA-1 of its public key, which its own does not hold', async () => {
+      await open();
+      const bare = issueCertificate({ subject: 'Bare', subjectKeyIdentifier: null });
+      const { keyIdentifier } = parse(bare).publicKey;
+      await store.addMany(junk(20, { subjectKeyIdentifier: keyIdentifier }).map((one) => entry(one)));
+      await store.add(entry(bare));
+      expect(await firstFound(byKeyIdentifier(keyIdentifier))).toBe('CN=Bare');
+    });
+
+    it.each(['sha256', 'sha384', 'sha512'])('where its identifier is one of RFC 7093: %s', async (name) => {
+      await open();
+      const key = generateKey('P-256');
+      const { bits } = PrivateKey.parse(key).publicKey;
+      const identifier = createHash(name).update(bits).digest().subarray(0, 20);
+      await store.addMany(junk(20, { subjectKeyIdentifier: identifier }).map((one) => entry(one)));
+      await store.add(entry(issueCertificate({ subject: 'Modern', key, subjectKeyIdentifier: identifier })));
+      expect(await firstFound(byKeyIdentifier(identifier))).toBe('CN=Modern');
+    });
+
+    it('by certificates that came later and copy its random subjectKeyIdentifier', async () => {
+      await open();
+      const identifier = Uint8Array.from({ length: 20 }, (_, i) => i);
+      await store.add(entry(issueCertificate({ subject: 'Odd', subjectKeyIdentifier: identifier })));
+      await store.addMany(junk(20, { subjectKeyIdentifier: identifier }).map((one) => entry(one)));
+      expect(await firstFound(byKeyIdentifier(identifier))).toBe('CN=Odd');
+    });
+
+    it('by certificates that came later and copy its issuer and serial number', async () => {
+      await open();
+      await store.add(entry(alice));
+      const serialNumber = BigInt(`0x${toHex(parse(alice).serialNumber)}`);
+      const copies = junk(20, { issuerName: ca.subjectName, serialNumber });
+      expect(byIssuer(copies[0] as IssuedCertificate)).toMatchObject({
+        serialNumber: parse(alice).serialNumber,
+      });
+      await store.addMany(copies.map((one) => entry(one)));
+      expect(await firstFound(byIssuer(alice))).toBe('CN=Alice');
+    });
+
+    it('by sixteen recipients in the mail that name another of our keys', async () => {
+      await open();
+      await store.addMany([entry(alice), entry(bob)]);
+      const recipients = [...new Array<RecipientIdentifier>(16).fill(byIssuer(bob)), byIssuer(alice)];
+      expect((await certificatesFound(...recipients)).slice(0, 2)).toEqual([
+        [0, 'CN=Bob', 'issuer and serial number match'],
+        [16, 'CN=Alice', 'issuer and serial number match'],
+      ]);
+    });
+
+    it('by recipients before it that are broken, and name the same key', async () => {
+      await open();
+      await store.add(entry(alice));
+      const { content, certificate } = await decryptEnvelopedData(behindBroken(), store);
+      expect(new TextDecoder().decode(content)).toBe('old mail');
+      expect(certificate?.equals(parse(alice))).toBe(true);
+    });
+
+    /** EnvelopedData for Alice, with her RecipientInfo last, behind twenty whose encrypted key is empty. */
+    function behindBroken(): EnvelopedData {
+      const good = encryptData(utf8('old mail'), { recipients: [parse(alice)] });
+      const envelope = readContentInfo(good).content;
+      const [version, infos, ...rest] = envelope.children as [DerNode, DerNode, ...DerNode[]];
+      const [info] = infos.children as [DerNode];
+      const parts = info.children;
+      const broken = writeDer((w) =>
+        w.sequence((w) => {
+          for (const part of parts.slice(0, -1)) w.raw(part.bytes);
+          w.octets(new Uint8Array(0));
+        }),
+      );
+      const changed = writeDer((w) =>
+        w.sequence((w) => {
+          w.raw(version.bytes);
+          w.set((w) => {
+            for (let i = 0; i < 20; i++) w.raw(broken);
+            w.raw(info.bytes);
+          });
+          for (const other of rest) w.raw(other.bytes);
+        }),
+      );
+      return EnvelopedData.parse(parseDer(changed));
+    }
+  });
+
+  describe('with trust anchors', () => {
+    const forged = issueCertificate({ subject: 'Bob', emails: ['bob@example.org'], notBefore: year(2024) });
+    const anchors = (...issued: IssuedCertificate[]) => ({ trust: issued.map(parse) });
+    const encryptingTo = (trust?: { trust: Certificate[] }) =>
+      store.encryptionCertificates('bob@example.org', NOW, trust);
+
+    it('does not encrypt to a newer self-signed certificate that claims the address', async () => {
+      await open();
+      await store.addMany([entry(bob), entry(forged), { certificate: parse(ca), user: null }]);
+      expect((await encryptingTo())[0]?.equals(parse(forged))).toBe(true); // believes what it was given
+      const trusted = await encryptingTo(anchors(root));
+      expect(trusted).toHaveLength(1);
+      expect(trusted[0]?.equals(parse(bob))).toBe(true);
+    });
+
+    it('has none where no path leads to an anchor, and says why', async () => {
+      await open();
+      await store.addMany([entry(bob), entry(forged)]);
+      await expect(encryptingTo(anchors(carol))).rejects.toThrow(
+        code('NOT_TRUSTED', 'bob@example.org', '2025-06-01', 'CN=Bob: self-issued, and no trust anchor'),
+      );
+      await expect(encryptingTo({ trust: [] })).rejects.toThrow(code('NOT_TRUSTED'));
+      await expect(encryptingTo(anchors(root))).rejects.toThrow(code('NOT_TRUSTED')); // the CA is missing
+      expect(await encryptingTo(anchors(ca))).toHaveLength(1);
+    });
+
+    it('does not take a path that is signed with SHA-1', async () => {
+      await open();
+      const old = issueCertificate({ subject: 'O', emails: ['o@x.org'], issuer: root, hash: 'sha1' });
+      await store.add(entry(old));
+      expect(await store.encryptionCertificates('o@x.org', NOW)).toHaveLength(1);
+      await expect(store.encryptionCertificates('o@x.org', NOW, anchors(root))).rejects.toThrow(
+        code('NOT_TRUSTED', 'SHA-1'),
+      );
+    });
   });
 
   describe('with a history of five certificates, two of them on one key', () => {
@@ -817,6 +981,100 @@ describe('key store in a SQLite file', () => {
     expect(await store.find([byIssuer(alice), byIssuer(bob)])).toMatchObject([{ recipient: 1 }]);
     await expect(store.entries('alice@example.org')).rejects.toThrow(code('STORE_INVALID', 'CN=Alice'));
     expect(await store.lookup([byIssuer(alice)])).toMatchObject([{ hasKey: true }]);
+    await store.close();
+  });
+
+  const hexOf = (issued: IssuedCertificate) => `x'${toHex(parse(issued).fingerprint)}'`;
+  const swapped = (column: string, table = 'certificates') => {
+    const read = (issued: IssuedCertificate) =>
+      `(select ${column} from ${table} where fingerprint = ${hexOf(issued)})`;
+    change(`create temp table o as select ${read(alice)} as a, ${read(bob)} as b;
+            update ${table} set ${column} = (select b from o) where fingerprint = ${hexOf(alice)};
+            update ${table} set ${column} = (select a from o) where fingerprint = ${hexOf(bob)};`);
+  };
+
+  it('opens no mail as another user’s certificate after keys and identifiers were exchanged in the database', async () => {
+    await fill(alice, bob);
+    swapped('spki_hash');
+    change(`update identifiers set fingerprint = case fingerprint when ${hexOf(alice)} then ${hexOf(bob)}
+            else ${hexOf(alice)} end`);
+    const parsed = vi.spyOn(PrivateKey, 'parse');
+    const store = await open();
+    const reason = (issued: IssuedCertificate) => {
+      const { subject, fingerprint } = parse(issued);
+      return code('STORE_INVALID', subject.toString(), toHex(fingerprint), 'belongs to another certificate');
+    };
+    await expect(store.find([byIssuer(alice)])).rejects.toThrow(reason(bob));
+    await expect(store.find([byIssuer(bob)])).rejects.toThrow(reason(alice));
+    await expect(store.signingEntry('alice@example.org', NOW)).rejects.toThrow(reason(alice));
+    await expect(store.entries('alice@example.org')).rejects.toThrow(reason(alice));
+    expect(parsed.mock.results).toHaveLength(4);
+    for (const { value } of parsed.mock.results) {
+      expect(() => (value as PrivateKey).toPkcs8()).toThrow('wiped');
+    }
+    await store.close();
+  });
+
+  it('unseals no key for a certificate whose octets were exchanged', async () => {
+    await fill(alice, bob);
+    swapped('der');
+    const parsed = vi.spyOn(PrivateKey, 'parse');
+    const store = await open();
+    const reason = code('STORE_INVALID', toHex(parse(alice).fingerprint), 'its octets were changed');
+    await expect(store.find([byIssuer(alice)])).rejects.toThrow(reason);
+    await expect(store.signingEntry('alice@example.org', NOW)).rejects.toThrow(reason);
+    await expect(store.encryptionCertificates('alice@example.org', NOW)).rejects.toThrow(reason);
+    await expect(store.history('alice@example.org')).rejects.toThrow(reason);
+    await expect(store.lookup([byIssuer(alice)])).rejects.toThrow(reason);
+    change(`update certificates set der = x'3000' where fingerprint = ${hexOf(alice)}`);
+    await expect(store.find([byIssuer(alice)])).rejects.toThrow(
+      code('STORE_INVALID', toHex(parse(alice).fingerprint)),
+    );
+    expect(parsed).not.toHaveBeenCalled();
+    await store.close();
+  });
+
+  it('wipes the keys that it unsealed when a later step fails by a bug', async () => {
+    await fill(alice, bob);
+    const store = await open();
+    const recipients = [byIssuer(alice), byIssuer(bob)];
+    const keys = vi.spyOn(PrivateKey, 'parse');
+    const original = Certificate.parse.bind(Certificate);
+    vi.spyOn(Certificate, 'parse').mockImplementation((octets) => {
+      if (keys.mock.calls.length > 0) throw new TypeError('a bug');
+      return original(octets);
+    });
+    await expect(store.find(recipients)).rejects.toThrow('a bug');
+    expect(keys.mock.results).toHaveLength(1);
+    for (const { value } of keys.mock.results) expect(() => (value as PrivateKey).toPkcs8()).toThrow('wiped');
+    await store.close();
+  });
+
+  it('reads from the certificate, not from columns, when and for what it may be used', async () => {
+    const expired = issueCertificate({
+      subject: 'E',
+      emails: ['e@x.org'],
+      notBefore: year(2018),
+      notAfter: year(2019),
+    });
+    const signsOnly = issueCertificate({ subject: 'S', emails: ['s@x.org'], keyUsage: ['digitalSignature'] });
+    const [older, newer] = [2020, 2021].map((from) =>
+      issueCertificate({ subject: `N ${from}`, emails: ['n@x.org'], notBefore: year(from) }),
+    ) as [IssuedCertificate, IssuedCertificate];
+    await fill(expired, signsOnly, older, newer);
+    change(`update certificates set may_sign = 1 - may_sign, may_encrypt = 1 - may_encrypt, not_after = 4e9,
+            not_before = 3e9 - not_before`);
+    const store = await open();
+    await expect(store.signingEntry('e@x.org', NOW)).rejects.toThrow(code('KEY_UNSUITABLE', 'to 2019-01-01'));
+    await expect(store.encryptionCertificates('s@x.org', NOW)).rejects.toThrow(code('KEY_UNSUITABLE'));
+    expect(await store.history('s@x.org')).toMatchObject([{ maySign: true, mayEncrypt: false }]);
+    const { certificate } = await store.signingEntry('n@x.org', NOW);
+    expect(certificate.equals(parse(newer))).toBe(true);
+    const [newest] = await store.encryptionCertificates('n@x.org', NOW);
+    expect(newest?.equals(parse(newer))).toBe(true);
+    expect((await store.history('n@x.org')).map(({ certificate }) => toHex(certificate.fingerprint))).toEqual(
+      [newer, older].map((one) => toHex(parse(one).fingerprint)),
+    );
     await store.close();
   });
 

@@ -15,6 +15,7 @@ import { equal } from '../bytes.js';
 import type { RecipientIdentifier } from '../cms/recipients.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import type { PublicKey } from '../x509/keys.js';
 import { type Name, normalizeEmail } from '../x509/name.js';
 
 /** Kinds of index entries, in the order in which they are believed. The numbers are in the database. */
@@ -118,6 +119,19 @@ export interface IndexQuery {
   readonly kinds: readonly Kind[];
 }
 
+const RFC_7093_HASHES = ['sha256', 'sha384', 'sha512'];
+
+/**
+ * Whether a key identifier is made from this public key: SHA-1 (RFC 5280 4.2.1.2 (1)), or the first 160 bits of a SHA-2
+ * (RFC 7093 2, methods 1 to 3). Anybody can copy an identifier into a certificate, but not have a key that it fits.
+ */
+export function isMadeFromKey(identifier: Uint8Array, { keyIdentifier, bits }: PublicKey): boolean {
+  if (equal(identifier, keyIdentifier)) return true;
+  return RFC_7093_HASHES.some((name) =>
+    equal(identifier, createHash(name).update(bits).digest().subarray(0, 20)),
+  );
+}
+
 /** Undefined if the identifier can't be read: one broken recipient must not keep the others from their mail. */
 export function queryOf(recipient: RecipientIdentifier): IndexQuery | undefined {
   if (recipient.type === 'subjectKeyIdentifier') {
@@ -153,7 +167,7 @@ export function maySign(certificate: Certificate): boolean {
 }
 
 /** Key transport takes keyEncipherment (RFC 5280 4.2.1.3), key agreement keyAgreement (RFC 5753 7, RFC 8418). */
-function mayEncrypt(certificate: Certificate): boolean {
+export function mayEncrypt(certificate: Certificate): boolean {
   const { keyUsage, publicKey } = certificate;
   if (!isForMail(certificate)) return false;
   switch (publicKey.algorithm) {

@@ -7,7 +7,9 @@
  *                                        │ spki_hash
  *                                   private_keys                      (one key, several certificates: a renewal)
  *
- * Drivers differ in the name of the octet string type, and SQLite has tables that are their own primary key index.
+ * What columns say of a certificate is an index: who decides by it reads the certificate itself.
+ * Drivers differ in the name of the octet string type, and of what numbers rows in the order in which they came; SQLite
+ * has tables that are their own primary key index.
  */
 import { type CompiledQuery, type ExpressionBuilder, type Kysely, type Selectable, sql } from 'kysely';
 import { toHex as hex } from '../bytes.js';
@@ -44,6 +46,8 @@ export type Database = Kysely<Schema>;
 /** What differs between databases. */
 export interface Flavour {
   readonly octets: 'blob' | 'bytea';
+  /** A column that the database fills: a row has a greater number than those that were there when it came. */
+  readonly arrival: 'rowid';
   readonly withoutRowid: boolean;
 }
 
@@ -202,22 +206,19 @@ async function insertOwners(db: Database, entries: readonly EntryRows[]): Promis
 /** A certificate as it is read: with the sealed key, if it has one. */
 export type CertificateRow = Pick<
   Selectable<CertificateTable>,
-  'fingerprint' | 'der' | 'may_sign' | 'may_encrypt' | 'friendly_name' | 'spki_hash'
-> & { not_before: number | string; not_after: number | string; sealed: Uint8Array | null };
+  'fingerprint' | 'der' | 'friendly_name' | 'spki_hash'
+> & { not_before: number | string; sealed: Uint8Array | null };
 
 const CERTIFICATE_COLUMNS = [
   'c.fingerprint',
   'c.der',
   'c.not_before',
-  'c.not_after',
-  'c.may_sign',
-  'c.may_encrypt',
   'c.friendly_name',
   'c.spki_hash',
   'k.sealed',
 ] as const;
 
-export type MatchRow = CertificateRow & { value: Uint8Array; kind: Kind };
+export type MatchRow = CertificateRow & { value: Uint8Array; kind: Kind; arrival: number | string };
 
 /** Values that one look-up takes: a mail with more recipients takes several. */
 const MAX_VALUES = 512;
@@ -228,10 +229,12 @@ const MAX_VALUES = 512;
  */
 export class MatchQuery {
   readonly #db: Database;
+  readonly #flavour: Flavour;
   readonly #compiled = new Map<number, CompiledQuery<MatchRow>>();
 
-  constructor(db: Database) {
+  constructor(db: Database, flavour: Flavour) {
     this.#db = db;
+    this.#flavour = flavour;
   }
 
   async run(values: readonly Uint8Array[]): Promise<MatchRow[]> {
@@ -254,6 +257,7 @@ export class MatchQuery {
         .innerJoin('certificates as c', 'c.fingerprint', 'i.fingerprint')
         .leftJoin('private_keys as k', 'k.spki_hash', 'c.spki_hash')
         .select(['i.value', 'i.kind', ...CERTIFICATE_COLUMNS])
+        .select(sql.ref<number | string>(`c.${this.#flavour.arrival}`).as('arrival'))
         .where('i.value', 'in', new Array<Uint8Array>(room).fill(new Uint8Array(0)))
         .compile();
       this.#compiled.set(room, compiled);
@@ -285,6 +289,24 @@ export function certificatesOf(db: Database, lookup: string | null): Promise<Cer
     .innerJoin('user_certificates as u', 'u.fingerprint', 'c.fingerprint')
     .where('u.user', '=', lookup)
     .execute();
+}
+
+/** The certificates of users, by lookup; nothing for those who have none. */
+export async function certificatesByOwner(
+  db: Database,
+  lookups: readonly string[],
+): Promise<{ user: string; der: Uint8Array }[]> {
+  const found: { user: string; der: Uint8Array }[] = [];
+  for (let at = 0; at < lookups.length; at += MAX_VALUES) {
+    const rows = await db
+      .selectFrom('user_certificates as l')
+      .innerJoin('certificates as c', 'c.fingerprint', 'l.fingerprint')
+      .select(['l.user', 'c.der'])
+      .where('l.user', 'in', lookups.slice(at, at + MAX_VALUES))
+      .execute();
+    found.push(...rows);
+  }
+  return found;
 }
 
 /** The addresses of each certificate's owners. */

@@ -40,7 +40,11 @@ export async function openSqlite(path: string, { sealKey, create = true }: OpenO
     const db = new Kysely<Schema>({
       dialect: new ImmediateDialect({ database: new Statements(handle, path) }),
     });
-    return await SqlKeyStore.open(db, sealKey, fresh, { octets: 'blob', withoutRowid: true });
+    return await SqlKeyStore.open(db, sealKey, fresh, {
+      octets: 'blob',
+      arrival: 'rowid',
+      withoutRowid: true,
+    });
   } catch (error) {
     handle.close();
     throw error;

@@ -1,16 +1,20 @@
 /**
- * The key store over a SQL database: joins the queries (sql.ts), the seal (seal.ts) and what counts as a match
- * (record.ts). Drivers make one with {@link SqlKeyStore.open}; everybody else sees a KeyStore.
+ * The key store over a SQL database: joins the queries (sql.ts), the seal (seal.ts), what a row is believed to say
+ * (stored.ts), which keys a mail names (matching.ts) and whose a certificate may be (claims.ts). Drivers make one with
+ * {@link SqlKeyStore.open}; everybody else sees a KeyStore.
  */
-import { equal, fromHex, toHex, wipe } from '../bytes.js';
+import { fromHex, toHex, wipe } from '../bytes.js';
 import type { KeyCandidate, RecipientIdentifier } from '../cms/recipients.js';
 import { MailsealError } from '../errors.js';
 import { Certificate } from '../x509/certificate.js';
-import { PrivateKey } from '../x509/keys.js';
-import { hashName, queryOf, REASONS, recordOf, seconds, userOf } from './record.js';
+import type { PrivateKey } from '../x509/keys.js';
+import { validatePath } from '../x509/path.js';
+import { authoritiesAbove } from './authorities.js';
+import { Claims } from './claims.js';
+import { inTurns, matchRecipients } from './matching.js';
+import { mayEncrypt, maySign, REASONS, recordOf, seconds, type User, userOf } from './record.js';
 import { Sealer, type SealSettings } from './seal.js';
 import {
-  authoritiesNamed,
   type CertificateRow,
   certificatesOf,
   createSchema,
@@ -19,7 +23,6 @@ import {
   type Flavour,
   insertEntries,
   MatchQuery,
-  type MatchRow,
   ownersOf,
   removeCertificates,
   SCHEMA_VERSION,
@@ -28,6 +31,7 @@ import {
 import type {
   AddOutcome,
   AddResult,
+  EncryptionOptions,
   KeyEntry,
   KeyStore,
   Match,
@@ -37,23 +41,41 @@ import type {
   StoreEntry,
   UserSummary,
 } from './store.js';
+import { certificateIn, Unsealed } from './stored.js';
 
 /** Entries of one transaction: enough to spread its cost, few enough to let others write between. */
 const CHUNK = 250;
-/** Keys that are unsealed for one mail. The first should open it; a mail can name any number, and one of ours often. */
-const MAX_CANDIDATES = 16;
+/** Keys that are unsealed for one mail: the first should open it. */
+const MAX_KEYS = 16;
+/** Keys times recipients that they are tried for: unsealing is what costs, and each key is unsealed once. */
+const MAX_CANDIDATES = 256;
 /** Authorities of one chain; a real one has one or two. */
 const MAX_CHAIN = 10;
+/** Those among which a path is searched: it takes no more signatures. */
+const MAX_INTERMEDIATES = 100;
+
+/** An entry that can be written. */
+interface Prepared {
+  readonly entry: StoreEntry;
+  readonly rows: Omit<EntryRows, 'users'>;
+  readonly users: readonly User[];
+}
+
+/** A certificate with the row that it was read from. */
+interface Stored {
+  readonly row: CertificateRow;
+  readonly certificate: Certificate;
+}
 
 export class SqlKeyStore implements KeyStore {
   readonly #db: Database;
   readonly #sealer: Sealer;
   readonly #matches: MatchQuery;
 
-  private constructor(db: Database, sealer: Sealer) {
+  private constructor(db: Database, sealer: Sealer, flavour: Flavour) {
     this.#db = db;
     this.#sealer = sealer;
-    this.#matches = new MatchQuery(db);
+    this.#matches = new MatchQuery(db, flavour);
   }
 
   /**
@@ -82,7 +104,7 @@ export class SqlKeyStore implements KeyStore {
           .execute();
         return true;
       });
-      if (created) return new SqlKeyStore(db, sealer);
+      if (created) return new SqlKeyStore(db, sealer, flavour);
     }
     const rows = await db.selectFrom('settings').select(['name', 'value']).execute();
     const settings = new Map(rows.map(({ name, value }) => [name, value]));
@@ -92,7 +114,7 @@ export class SqlKeyStore implements KeyStore {
       const message = `the key store has schema version ${version}; this mailseal reads ${SCHEMA_VERSION}`;
       throw new MailsealError('STORE_INVALID', message);
     }
-    return new SqlKeyStore(db, Sealer.open(sealKey, readSealSettings(settings)));
+    return new SqlKeyStore(db, Sealer.open(sealKey, readSealSettings(settings)), flavour);
   }
 
   async add(entry: StoreEntry): Promise<AddOutcome> {
@@ -105,19 +127,37 @@ export class SqlKeyStore implements KeyStore {
     const results: AddResult[] = [];
     for (let at = 0; at < entries.length; at += CHUNK) {
       const prepared = entries.slice(at, at + CHUNK).map((entry) => this.#tryPrepare(entry));
-      const good = prepared.filter((rows): rows is EntryRows => !(rows instanceof MailsealError));
-      const added =
-        good.length === 0 ? [] : await this.#db.transaction().execute((trx) => insertEntries(trx, good));
+      const good = prepared.filter((one): one is Prepared => !(one instanceof MailsealError));
+      const written = good.length === 0 ? [] : await this.#write(good);
       let next = 0;
-      for (const rows of prepared) {
-        if (rows instanceof MailsealError) results.push({ outcome: 'failed', error: rows });
-        else results.push({ outcome: added[next++] ? 'added' : 'present' });
+      for (const one of prepared) {
+        if (one instanceof MailsealError) results.push({ outcome: 'failed', error: one });
+        else results.push(written[next++] as AddResult);
       }
     }
     return results;
   }
 
-  #tryPrepare(entry: StoreEntry): EntryRows | MailsealError {
+  async #write(prepared: readonly Prepared[]): Promise<AddResult[]> {
+    return this.#db.transaction().execute(async (trx) => {
+      const withheld = await withheldFrom(trx, prepared);
+      const added = await insertEntries(
+        trx,
+        prepared.map(({ rows, users }, i) => {
+          return { ...rows, users: users.filter((user) => withheld[i]?.includes(user) !== true) };
+        }),
+      );
+      return prepared.map((_, i) => {
+        const addresses = withheld[i]?.map(({ address }) => address) ?? [];
+        return {
+          outcome: added[i] ? 'added' : 'present',
+          ...(addresses.length > 0 && { withheld: addresses }),
+        };
+      });
+    });
+  }
+
+  #tryPrepare(entry: StoreEntry): Prepared | MailsealError {
     try {
       return this.#prepare(entry);
     } catch (error) {
@@ -126,7 +166,8 @@ export class SqlKeyStore implements KeyStore {
     }
   }
 
-  #prepare({ certificate, privateKey, user, friendlyName }: StoreEntry): EntryRows {
+  #prepare(entry: StoreEntry): Prepared {
+    const { certificate, privateKey, user, friendlyName } = entry;
     if (!(certificate instanceof Certificate)) throw new TypeError('certificate must be a Certificate');
     if (privateKey !== undefined && !privateKey.publicKey.equals(certificate.publicKey)) {
       const subject = certificate.subject.toString();
@@ -139,22 +180,25 @@ export class SqlKeyStore implements KeyStore {
     const addresses = user === undefined ? certificate.emails : user === null ? [] : [user];
     const users = new Map(addresses.map(userOf).map((user) => [user.lookup, user]));
     return {
-      certificate: {
-        fingerprint: record.fingerprint,
-        der: record.der,
-        subject: record.subject,
-        subject_hash: record.subjectHash,
-        not_before: record.notBefore,
-        not_after: record.notAfter,
-        may_sign: Number(record.maySign),
-        may_encrypt: Number(record.mayEncrypt),
-        is_ca: Number(record.isCa),
-        spki_hash: record.spkiHash,
-        friendly_name: friendlyName ?? null,
-      },
-      identifiers: record.index.map((entry) => ({ ...entry, fingerprint: record.fingerprint })),
+      entry,
       users: [...users.values()],
-      ...(privateKey && { sealed: this.#seal(privateKey, record.spkiHash) }),
+      rows: {
+        certificate: {
+          fingerprint: record.fingerprint,
+          der: record.der,
+          subject: record.subject,
+          subject_hash: record.subjectHash,
+          not_before: record.notBefore,
+          not_after: record.notAfter,
+          may_sign: Number(record.maySign),
+          may_encrypt: Number(record.mayEncrypt),
+          is_ca: Number(record.isCa),
+          spki_hash: record.spkiHash,
+          friendly_name: friendlyName ?? null,
+        },
+        identifiers: record.index.map((entry) => ({ ...entry, fingerprint: record.fingerprint })),
+        ...(privateKey && { sealed: this.#seal(privateKey, record.spkiHash) }),
+      },
     };
   }
 
@@ -167,77 +211,65 @@ export class SqlKeyStore implements KeyStore {
     }
   }
 
-  #unseal(row: CertificateRow): PrivateKey {
-    try {
-      const pkcs8 = this.#sealer.open(row.sealed as Uint8Array, row.spki_hash);
-      try {
-        return PrivateKey.parse(pkcs8);
-      } finally {
-        wipe(pkcs8);
-      }
-    } catch (error) {
-      if (!(error instanceof MailsealError)) throw error;
-      const { subject } = Certificate.parse(row.der);
-      const name = `${subject} (SHA-256 ${toHex(row.fingerprint)})`;
-      throw new MailsealError('STORE_INVALID', `the private key of ${name}: ${error.message}`, {
-        cause: error,
-      });
-    }
-  }
-
   users(): Promise<UserSummary[]> {
     return summarizeUsers(this.#db);
   }
 
   async history(user: string | null): Promise<StoredCertificate[]> {
-    return this.#describe(await this.#rowsOf(user));
+    return this.#describe(await this.#certificatesOf(user));
   }
 
   async entries(user: string | null): Promise<KeyEntry[]> {
-    const rows = await this.#rowsOf(user);
-    const keys = new Map<string, PrivateKey>();
+    const stored = await this.#certificatesOf(user);
+    const unsealed = new Unsealed(this.#sealer);
     try {
-      return rows
-        .filter(({ sealed }) => sealed !== null)
-        .map((row) => {
-          const id = toHex(row.spki_hash);
-          const privateKey = keys.get(id) ?? this.#unseal(row);
-          keys.set(id, privateKey);
+      return stored
+        .filter(({ row }) => row.sealed !== null)
+        .map(({ row, certificate }) => {
           const named = row.friendly_name !== null && { friendlyName: row.friendly_name };
-          return { privateKey, certificate: Certificate.parse(row.der), ...named };
+          return { privateKey: unsealed.open(row, certificate), certificate, ...named };
         });
     } catch (error) {
-      for (const key of keys.values()) key.wipe();
+      unsealed.wipe();
       throw error;
     }
   }
 
   async find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate[]> {
+    const matches = inTurns(await matchRecipients(this.#matches, recipients));
+    const unsealed = new Unsealed(this.#sealer);
     const candidates: KeyCandidate[] = [];
-    const seen = new Set<string>();
-    let failure: unknown;
-    for (const { recipient, row } of await this.#match(recipients)) {
-      if (row.sealed === null) continue;
-      const key = `${recipient} ${toHex(row.spki_hash)}`; // a renewal with the same key opens the same mail
-      if (seen.has(key)) continue;
-      if (seen.size === MAX_CANDIDATES) break;
-      seen.add(key);
-      try {
-        const privateKey = this.#unseal(row);
-        const certificate = Certificate.parse(row.der);
-        const release = () => privateKey.wipe();
-        candidates.push({ recipient, privateKey, certificate, reason: REASONS[row.kind], release });
-      } catch (error) {
-        failure ??= error; // one damaged key must not keep another recipient's from opening the mail
+    let failure: MailsealError | undefined;
+    try {
+      for (const { recipient, rows } of matches) {
+        const [row] = rows;
+        if (candidates.length === MAX_CANDIDATES) break;
+        if (unsealed.size === MAX_KEYS && !unsealed.has(row)) continue;
+        try {
+          const certificate = certificateIn(row);
+          const privateKey = unsealed.open(row, certificate);
+          const release = () => privateKey.wipe();
+          candidates.push({ recipient, privateKey, certificate, reason: REASONS[row.kind], release });
+        } catch (error) {
+          if (!(error instanceof MailsealError)) throw error;
+          failure ??= error; // one damaged key must not keep another recipient's from opening the mail
+        }
       }
+      if (candidates.length === 0 && failure !== undefined) throw failure;
+    } catch (error) {
+      unsealed.wipe();
+      throw error;
     }
-    if (candidates.length === 0 && failure !== undefined) throw failure;
+    unsealed.wipe(new Set(candidates.map(({ privateKey }) => privateKey)));
     return candidates;
   }
 
   async lookup(recipients: readonly RecipientIdentifier[]): Promise<Match[]> {
-    const matches = await this.#match(recipients);
-    const described = await this.#describe(matches.map(({ row }) => row));
+    const found = await matchRecipients(this.#matches, recipients);
+    const matches = found.flatMap(({ recipient, rows }) =>
+      rows.map((row) => ({ recipient, row, certificate: certificateIn(row) })),
+    );
+    const described = await this.#describe(matches);
     return matches.map(({ recipient, row }, i) => ({
       ...(described[i] as StoredCertificate),
       recipient,
@@ -245,45 +277,29 @@ export class SqlKeyStore implements KeyStore {
     }));
   }
 
-  /** By recipient, then kind, then newest. */
-  async #match(recipients: readonly RecipientIdentifier[]): Promise<{ recipient: number; row: MatchRow }[]> {
-    const queries = recipients.map((recipient) => {
-      const query = queryOf(recipient);
-      return query && { ...query, key: toHex(query.value) };
-    });
-    const values = new Map(queries.flatMap((query) => (query ? [[query.key, query.value]] : [])));
-    const found = new Map<string, MatchRow[]>();
-    for (const row of await this.#matches.run([...values.values()])) {
-      const key = toHex(row.value);
-      const rows = found.get(key);
-      if (rows === undefined) found.set(key, [row]);
-      else rows.push(row);
-    }
-    for (const rows of found.values()) {
-      rows.sort((a, b) => a.kind - b.kind || Number(b.not_before) - Number(a.not_before));
-    }
-    return queries.flatMap((query, recipient) => {
-      const rows = (query && found.get(query.key)) ?? [];
-      return rows.filter(({ kind }) => query?.kinds.includes(kind)).map((row) => ({ recipient, row }));
-    });
-  }
-
-  async #describe(rows: readonly CertificateRow[]): Promise<StoredCertificate[]> {
+  async #describe(stored: readonly Stored[]): Promise<StoredCertificate[]> {
     const owners = await ownersOf(
       this.#db,
-      rows.map(({ fingerprint }) => fingerprint),
+      stored.map(({ row }) => row.fingerprint),
     );
-    return rows.map((row) => ({
-      certificate: Certificate.parse(row.der),
+    return stored.map(({ row, certificate }) => ({
+      certificate,
       ...(row.friendly_name !== null && { friendlyName: row.friendly_name }),
       hasKey: row.sealed !== null,
-      maySign: row.may_sign !== 0,
-      mayEncrypt: row.may_encrypt !== 0,
+      maySign: maySign(certificate),
+      mayEncrypt: mayEncrypt(certificate),
       users: owners.get(toHex(row.fingerprint)) ?? [],
     }));
   }
 
-  /** Newest first. @throws MailsealError USER_UNKNOWN */
+  /** Newest first. @throws MailsealError USER_UNKNOWN, STORE_INVALID */
+  async #certificatesOf(user: string | null): Promise<Stored[]> {
+    return (await this.#rowsOf(user))
+      .map((row) => ({ row, certificate: certificateIn(row) }))
+      .sort((a, b) => b.certificate.notBefore.getTime() - a.certificate.notBefore.getTime());
+  }
+
+  /** @throws MailsealError USER_UNKNOWN */
   async #rowsOf(user: string | null): Promise<CertificateRow[]> {
     if (user === null) return certificatesOf(this.#db, null);
     const { lookup, address } = userOf(user);
@@ -295,54 +311,70 @@ export class SqlKeyStore implements KeyStore {
   }
 
   async signingEntry(user: string, now: Date): Promise<SigningEntry> {
-    const serves = (row: CertificateRow) => row.may_sign !== 0 && row.sealed !== null;
-    const [row] = await this.#usable(user, now, serves, 'to sign with');
-    const certificate = Certificate.parse(row.der);
-    return { privateKey: this.#unseal(row), certificate, chain: await this.chain(certificate) };
+    const serves = ({ row, certificate }: Stored) => row.sealed !== null && maySign(certificate);
+    const [{ row, certificate }] = await this.#usable(user, now, serves, 'to sign with');
+    const chain = await this.chain(certificate); // before a key is open that would have to be wiped
+    const unsealed = new Unsealed(this.#sealer);
+    try {
+      return { privateKey: unsealed.open(row, certificate), certificate, chain };
+    } catch (error) {
+      unsealed.wipe();
+      throw error;
+    }
   }
 
-  async encryptionCertificates(address: string, now: Date): Promise<Certificate[]> {
-    const rows = await this.#usable(address, now, (row) => row.may_encrypt !== 0, 'to encrypt to');
-    return rows.map(({ der }) => Certificate.parse(der));
+  async encryptionCertificates(
+    address: string,
+    now: Date,
+    { trust }: EncryptionOptions = {},
+  ): Promise<Certificate[]> {
+    const serves = ({ certificate }: Stored) => mayEncrypt(certificate);
+    const usable = await this.#usable(address, now, serves, 'to encrypt to');
+    const certificates = usable.map(({ certificate }) => certificate);
+    return trust === undefined ? certificates : this.#trusted(address, certificates, now, trust);
+  }
+
+  async #trusted(
+    address: string,
+    certificates: readonly Certificate[],
+    now: Date,
+    trust: readonly Certificate[],
+  ): Promise<Certificate[]> {
+    const trusted: Certificate[] = [];
+    let reason: string | undefined;
+    for (const certificate of certificates) {
+      const intermediates = await authoritiesAbove(this.#db, certificate, MAX_INTERMEDIATES);
+      const result = validatePath(certificate, { trust, intermediates, now, purpose: 'emailEncryption' });
+      if (result.trusted) trusted.push(certificate);
+      reason ??= result.reason?.message;
+    }
+    if (trusted.length > 0) return trusted;
+    const message = `no certificate of ${address} to encrypt to is trusted on ${day(now)}; the newest: ${reason}`;
+    throw new MailsealError('NOT_TRUSTED', message);
   }
 
   /** A user's certificates that serve and are valid now, newest first. @throws MailsealError USER_UNKNOWN, KEY_UNSUITABLE */
   async #usable(
     user: string,
     now: Date,
-    serves: (row: CertificateRow) => boolean,
+    serves: (stored: Stored) => boolean,
     use: string,
-  ): Promise<[CertificateRow, ...CertificateRow[]]> {
-    const rows = await this.#rowsOf(user);
-    const serving = rows.filter(serves);
-    const [first, ...others] = serving.filter((row) => isValid(row, now));
+  ): Promise<[Stored, ...Stored[]]> {
+    const all = await this.#certificatesOf(user);
+    const serving = all.filter(serves);
+    const [first, ...others] = serving.filter(({ certificate }) => isValid(certificate, now));
     if (first !== undefined) return [first, ...others];
-    const newest = serving[0];
+    const newest = serving[0]?.certificate;
     const reason =
       newest === undefined
-        ? `none of ${rows.length} serves for that`
-        : `the newest is valid from ${day(newest.not_before)} to ${day(newest.not_after)}`;
-    const message = `no certificate of ${user} ${use} on ${day(seconds(now))}: ${reason}`;
+        ? `none of ${all.length} serves for that`
+        : `the newest is valid from ${day(newest.notBefore)} to ${day(newest.notAfter)}`;
+    const message = `no certificate of ${user} ${use} on ${day(now)}: ${reason}`;
     throw new MailsealError('KEY_UNSUITABLE', message);
   }
 
-  async chain(certificate: Certificate): Promise<Certificate[]> {
-    const chain: Certificate[] = [];
-    let open = [certificate];
-    while (open.length > 0) {
-      const names = open.filter((child) => !isSelfSigned(child)).map(({ issuer }) => hashName(issuer));
-      const issuers = names.length === 0 ? [] : await authoritiesNamed(this.#db, names);
-      const next: Certificate[] = [];
-      for (const issuer of issuers.map((der) => Certificate.parse(der))) {
-        const known = [certificate, ...chain].some((other) => other.equals(issuer)); // cross-certificates make circles
-        if (known || isSelfSigned(issuer) || !open.some((child) => mayHaveIssued(issuer, child))) continue;
-        if (chain.length === MAX_CHAIN) return chain;
-        chain.push(issuer);
-        next.push(issuer);
-      }
-      open = next;
-    }
-    return chain;
+  chain(certificate: Certificate): Promise<Certificate[]> {
+    return authoritiesAbove(this.#db, certificate, MAX_CHAIN);
   }
 
   async remove(target: { user: string } | { certificate: Uint8Array }): Promise<Removed> {
@@ -366,23 +398,29 @@ function readSealSettings(settings: ReadonlyMap<string, string>): SealSettings {
 }
 
 /** Both ends of a validity are inside it (RFC 5280 4.1.2.5). */
-function isValid(row: CertificateRow, now: Date): boolean {
-  const second = seconds(now);
-  return Number(row.not_before) <= second && second <= Number(row.not_after);
+function isValid({ notBefore, notAfter }: Certificate, now: Date): boolean {
+  return seconds(notBefore) <= seconds(now) && seconds(now) <= seconds(notAfter);
 }
 
-function day(time: number | string): string {
-  return new Date(Number(time) * 1000).toISOString().slice(0, 10);
-}
+const day = (time: Date): string => time.toISOString().slice(0, 10);
 
-function isSelfSigned(certificate: Certificate): boolean {
-  return certificate.isSelfIssued && mayHaveIssued(certificate, certificate);
-}
-
-/** By name, and by key identifier where both have one: authorities change keys and keep their name. */
-function mayHaveIssued(issuer: Certificate, certificate: Certificate): boolean {
-  if (!issuer.subject.equals(certificate.issuer)) return false;
-  const wanted = certificate.authorityKeyIdentifier?.keyIdentifier;
-  const found = issuer.subjectKeyIdentifier;
-  return wanted === undefined || found === undefined || equal(wanted, found);
+/** For each entry the addresses that it claims and does not get. */
+async function withheldFrom(db: Database, prepared: readonly Prepared[]): Promise<User[][]> {
+  const claimed = prepared.flatMap(({ entry, users }) => (entry.unconfirmed ? users : []));
+  if (claimed.length === 0) return [];
+  const claims = await Claims.load(
+    db,
+    claimed,
+    prepared.map(({ entry }) => entry.certificate),
+  );
+  const withheld: User[][] = [];
+  for (const { entry, users } of prepared) {
+    const refused: User[] = [];
+    for (const user of users) {
+      if (entry.unconfirmed && !(await claims.allows(entry.certificate, user))) refused.push(user);
+      else claims.give(entry.certificate, user);
+    }
+    withheld.push(refused);
+  }
+  return withheld;
 }

@@ -5,7 +5,10 @@
  *
  * Whose a certificate is: the user that it was added for, otherwise each mail address in it. One without either
  * belongs to nobody; mail to it opens all the same. Users are mail addresses, compared without regard to case.
- * The store believes what it is given: it does not validate paths.
+ * The store believes what it is given: a certificate that was added for an address is what mail to the address is encrypted
+ * to, and who can write to the database controls both. Two things stand against that, where they are asked for: paths to
+ * trust anchors ({@link EncryptionOptions}), and addresses that are withheld from certificates that merely claim them
+ * ({@link StoreEntry.unconfirmed}).
  * Used by import, smime (as a KeyFinder) and the command line.
  */
 import type { KeyCandidate, KeyFinder, RecipientIdentifier } from '../cms/recipients.js';
@@ -22,12 +25,23 @@ export interface StoreEntry {
   privateKey?: PrivateKey;
   /** A mail address. Default: the addresses in the certificate. Null: nobody's, whatever it says. */
   user?: string | null;
+  /**
+   * Nobody has confirmed whose it is. Addresses that have certificates already, none of them by the same issuer or on
+   * the same key, are withheld from it: it is kept, and found by recipient identifiers, but is not theirs. The order
+   * decides: what is there, or stands earlier in the list, was first. For certificates that come with their key.
+   */
+  unconfirmed?: boolean;
   friendlyName?: string;
 }
 
 /** `added` if anything of the entry was new: certificate, key or owner. */
 export type AddOutcome = 'added' | 'present';
-export type AddResult = { outcome: AddOutcome } | { outcome: 'failed'; error: MailsealError };
+export type AddResult =
+  | {
+      outcome: AddOutcome /** Addresses that it claims and was not given; not there if there are none. */;
+      withheld?: readonly string[];
+    }
+  | { outcome: 'failed'; error: MailsealError };
 
 export interface UserSummary {
   /** Null for the keys that are nobody's. */
@@ -68,6 +82,14 @@ export interface KeyEntry {
   friendlyName?: string;
 }
 
+export interface EncryptionOptions {
+  /**
+   * Trust anchors: only certificates with a valid path to one of them count, through authorities of the store, without
+   * SHA-1. Whose a certificate is remains the store's word.
+   */
+  trust?: readonly Certificate[];
+}
+
 export interface Removed {
   certificates: number;
   keys: number;
@@ -94,9 +116,11 @@ export interface KeyStore extends KeyFinder {
   entries(user: string | null): Promise<KeyEntry[]>;
 
   /**
-   * The keys that open a mail for these recipients, with certificate and reason: by recipient, the best reason first,
-   * each key once for a recipient, 16 at most. Empty if there is none. One query answers for all recipients.
-   * @throws MailsealError STORE_INVALID if there are matches, and none of them can be unsealed
+   * The keys that may open a mail for these recipients, with certificate and reason, in the order in which to try them:
+   * each key once before any is tried for another recipient; of a recipient the likeliest first, four at most. 16 keys
+   * and 256 candidates at most; empty if there is none. One query answers for all recipients. Candidates of one key
+   * share it: wipe it when done with all.
+   * @throws MailsealError STORE_INVALID if there are matches, and none has a key that can be unsealed and is its own
    */
   find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate[]>;
   /** What {@link find} goes by, without unsealing: every certificate that matches, those without a key too. */
@@ -108,10 +132,11 @@ export interface KeyStore extends KeyFinder {
    */
   signingEntry(user: string, now: Date): Promise<SigningEntry>;
   /**
-   * The certificates that mail to an address can be encrypted to: valid now, newest first; at least one.
-   * @throws MailsealError USER_UNKNOWN, KEY_UNSUITABLE
+   * The certificates that mail to an address can be encrypted to: valid now, newest first; at least one. Without
+   * `trust` the store believes what it was given.
+   * @throws MailsealError USER_UNKNOWN, KEY_UNSUITABLE, NOT_TRUSTED
    */
-  encryptionCertificates(address: string, now: Date): Promise<Certificate[]>;
+  encryptionCertificates(address: string, now: Date, options?: EncryptionOptions): Promise<Certificate[]>;
   /**
    * The authorities between a certificate and its root, as far as they are here, found by name and key identifier;
    * roots are left out, since a receiver trusts its own only.
