@@ -1,8 +1,12 @@
 /**
  * Many PFX files into a key store. Of each file go in: every key with its certificate, other certificates of the same
  * key (renewals), and the certificates of authorities, so that signers have a chain. Left out: keys without a
- * certificate, since no mail could name them, and other people's certificates, since a file that names somebody must
- * not become what mail to them is encrypted to. A file that brings no key fails.
+ * certificate, since no mail could name them, and certificates of other people's keys. A file that brings no key fails.
+ *
+ * Whose the keys are: the user that the caller names, who vouches for it; otherwise whoever the certificates name, which
+ * anybody can write into one. So an address that has certificates in the store is withheld from a certificate of another
+ * issuer (keystore/claims.ts): it goes in and opens mail, but is not what mail to the address is encrypted to, and the
+ * row says so. A file that is imported earlier, or stands earlier in the list, was first.
  *
  * One bad file never stops an import; a store that can't be written does. Running it again is harmless.
  * Called by the command line and by users of the library.
@@ -58,7 +62,7 @@ export interface ImportRow {
   certificates: number;
   /** Why it failed. */
   error?: ImportError;
-  /** What was left out of a file that did not fail. */
+  /** What was left out of a file that did not fail; addresses that were withheld are NOT_TRUSTED. */
   skipped: ImportError[];
 }
 
@@ -191,7 +195,7 @@ function tryPasswords(
  * @throws MailsealError if no key does: PFX_NO_KEY, KEY_MISMATCH, UNSUPPORTED_ALGORITHM
  */
 function entriesOf(contents: PfxContents, user: string | undefined, row: ImportRow): StoreEntry[] {
-  const owner = user === undefined ? {} : { user };
+  const owner = user === undefined ? { unconfirmed: true } : { user };
   const entries: StoreEntry[] = [];
   const failures: MailsealError[] = contents.skipped.map(({ error }) => error);
   for (const { privateKey, certificate, friendlyName } of contents.entries) {
@@ -229,6 +233,7 @@ function entriesOf(contents: PfxContents, user: string | undefined, row: ImportR
 /** Completes a row with what the store made of its entries. */
 function settle(row: ImportRow, entries: readonly StoreEntry[], results: readonly AddResult[]): void {
   const failures: ImportError[] = [];
+  const withheld: ImportError[] = [];
   const keys = new Set<unknown>();
   let added = false;
   for (const [i, result] of results.entries()) {
@@ -237,6 +242,7 @@ function settle(row: ImportRow, entries: readonly StoreEntry[], results: readonl
       continue;
     }
     row.certificates++;
+    for (const address of result.withheld ?? []) withheld.push(withheldAddress(entries[i], address));
     if (entries[i]?.privateKey !== undefined) keys.add(entries[i].privateKey);
     added ||= result.outcome === 'added';
   }
@@ -247,7 +253,13 @@ function settle(row: ImportRow, entries: readonly StoreEntry[], results: readonl
     return;
   }
   row.outcome = added ? 'imported' : 'present';
-  for (const failure of failures) row.skipped.push(failure);
+  for (const failure of [...failures, ...withheld]) row.skipped.push(failure);
+}
+
+function withheldAddress(entry: StoreEntry | undefined, address: string): ImportError {
+  const what = `${entry?.certificate.subject} (issuer ${entry?.certificate.issuer})`;
+  const message = `${address} has certificates of other issuers, and was not given ${what}; to confirm it, import it with --user ${address}`;
+  return { code: 'NOT_TRUSTED', message };
 }
 
 function plain(error: unknown): ImportError {

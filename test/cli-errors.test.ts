@@ -154,6 +154,12 @@ const rows: Row[] = [
   },
   { name: 'nobody to encrypt to', args: ['encrypt', 'mail.eml'], code: 'USAGE', says: /--to/ },
   {
+    name: 'trust for certificates that were named',
+    args: ['encrypt', 'mail.eml', '--to-cert', 'anna.pem', '--trust', 'ca.pem'],
+    code: 'USAGE',
+    says: /--trust goes with --to/,
+  },
+  {
     name: 'a CSV with a row too short',
     args: ['import', 'anna.p12', '--passwords', 'ragged.csv', ...STORE],
     code: 'USAGE',
@@ -317,6 +323,12 @@ const rows: Row[] = [
     name: 'a recipient who is not in the store',
     args: ['encrypt', 'mail.eml', '--to', 'carl@example.org'],
     code: 'USER_UNKNOWN',
+  },
+  {
+    name: 'a recipient whose certificates no trust anchor vouches for',
+    args: ['encrypt', 'mail.eml', '--to', 'anna@example.org', '--trust', 'bert.pem'],
+    code: 'NOT_TRUSTED',
+    says: /anna@example\.org .*CN=Anna/,
   },
   {
     name: 'a PFX whose certificate has expired, for signing',

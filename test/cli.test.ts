@@ -338,6 +338,9 @@ describe.concurrent('sign and encrypt', () => {
   });
 
   it('encrypts to users and to certificates, and each of them can open it', async () => {
+    const team = issueCertificate({ subject: 'Team', key: 'rsa' });
+    writeFileSync(path('team.pem'), writePem('CERTIFICATE', team.certificate));
+    writeFileSync(path('team.p12'), pfxOf(team, ANNA_PASSWORD));
     const args = [
       'encrypt',
       'signed.eml',
@@ -346,12 +349,12 @@ describe.concurrent('sign and encrypt', () => {
       '--cipher',
       'aes128-cbc',
       '--to-cert',
-      'anna-old.pem',
+      'team.pem',
     ];
     const run = await succeed(args, here);
     expect(run.stdout.toString()).toMatch(/^From: Anna/);
     expect(run.stdout.toString()).not.toContain('books');
-    for (const pfx of ['anna.p12', 'anna-old.p12']) {
+    for (const pfx of ['anna.p12', 'team.p12']) {
       const opened = await succeed(['decrypt', '-', '--pfx', pfx, '--password-file', 'anna.pw'], {
         cwd: folder,
         input: run.stdout,
@@ -359,6 +362,33 @@ describe.concurrent('sign and encrypt', () => {
       expect(opened.stderr).toContain('aes128-cbc');
       expect(await verified(opened.stdout)).toMatchObject({ valid: true });
     }
+  }, 30_000);
+
+  it('encrypts to the certificate that is trusted, not to a newer one that was imported for the address', async () => {
+    const forged = issueCertificate({
+      subject: 'Anna',
+      emails: ['anna@example.org'],
+      key: 'rsa',
+      notBefore: new Date('2024-01-01'),
+    });
+    writeFileSync(path('forged.p12'), pfxOf(forged, ANNA_PASSWORD));
+    const taken = ['--store', 'sqlite:taken.db', '--seal-key', 'seal.key'];
+    const importing = ['--password-file', 'anna.pw', ...taken];
+    await succeed(['import', 'anna.p12', ...importing], here);
+    const claimed = await succeed(['import', 'forged.p12', ...importing], here);
+    expect(claimed.stderr).toMatch(
+      /^mailseal: NOT_TRUSTED: forged\.p12: left out: .*--user anna@example\.org\n$/,
+    );
+    const openedWith = async (...trust: string[]) => {
+      const to = ['encrypt', 'signed.eml', '--to', 'anna@example.org', ...taken, ...trust];
+      const { stdout } = await succeed(to, here);
+      const run = await succeed(['decrypt', '-', ...taken], { cwd: folder, input: stdout });
+      return /2022-12-01|2024-01-01/.exec(run.stderr)?.[0];
+    };
+    expect(await openedWith()).toBe('2022-12-01');
+    await succeed(['import', 'forged.p12', '--user', 'anna@example.org', ...importing], here);
+    expect(await openedWith()).toBe('2024-01-01');
+    expect(await openedWith('--trust', 'ca.pem')).toBe('2022-12-01');
   }, 30_000);
 });
 
@@ -370,7 +400,7 @@ describe.concurrent('help', () => {
     decrypt: ['--store', '--seal-key', '--pfx', '--password-file', '--out'],
     verify: ['--content', '--trust', '--now', '--json'],
     sign: ['--store', '--seal-key', '--from', '--pfx', '--password-file', '--opaque', '--out'],
-    encrypt: ['--store', '--seal-key', '--to', '--to-cert', '--cipher', '--out'],
+    encrypt: ['--store', '--seal-key', '--to', '--to-cert', '--trust', '--cipher', '--out'],
     inspect: ['--password-file', '--json'],
   };
 

@@ -317,6 +317,130 @@ describe('what of a file goes in', () => {
     ]);
   });
 
+  describe('an address that a certificate merely claims', () => {
+    const NOW = new Date('2025-06-01');
+    const chief = { subject: 'Boss', emails: ['boss@corp.example', 'chief@corp.example'] };
+    const boss = issueCertificate({ ...chief, issuer: ca });
+    const renewal = issueCertificate({ ...chief, issuer: ca, notBefore: new Date('2023-01-01') });
+    const later = { ...chief, notBefore: new Date('2024-01-01') };
+    const pfxOf = (issued: IssuedCertificate, ...authorities: IssuedCertificate[]) =>
+      plain(
+        'file',
+        [issued.privateKey],
+        [issued, ...authorities].map(({ certificate }) => certificate),
+      );
+    const encryptedTo = async () =>
+      (await store.encryptionCertificates('boss@corp.example', NOW)).map(({ fingerprint }) => fingerprint);
+    const fingerprints = (...issued: IssuedCertificate[]) => issued.map((one) => parse(one).fingerprint);
+    const withheld = (address: string) =>
+      expect.objectContaining({
+        code: 'NOT_TRUSTED',
+        message: expect.stringMatching(`^${address} has .* to confirm it, import it with --user ${address}$`),
+      });
+    const BOTH = [withheld('boss@corp.example'), withheld('chief@corp.example')];
+
+    it('is not taken over by a self-signed certificate; its key opens mail all the same', async () => {
+      await importPlain(pfxOf(boss));
+      const forged = issueCertificate(later);
+      const { rows } = await importPlain(pfxOf(forged));
+      expect(rows).toEqual([
+        {
+          name: 'file',
+          outcome: 'imported',
+          keys: 1,
+          certificates: 1,
+          skipped: expect.arrayContaining(BOTH),
+        },
+      ]);
+      expect(await encryptedTo()).toEqual(fingerprints(boss));
+      const { certificate } = await store.signingEntry('boss@corp.example', NOW);
+      expect(certificate.equals(parse(boss))).toBe(true);
+      expect(await store.find(byIssuer(forged))).toHaveLength(1);
+      const again = await importPlain(pfxOf(forged));
+      expect(again.rows).toMatchObject([{ outcome: 'present', skipped: BOTH }]);
+      expect(await encryptedTo()).toEqual(fingerprints(boss));
+    });
+
+    it('is not taken over by a certificate that stands behind its own in the same import', async () => {
+      const { rows } = await importPlain(pfxOf(boss), pfxOf(issueCertificate(later)));
+      expect(rows.map(({ skipped }) => skipped.length)).toEqual([0, 2]);
+      expect(await encryptedTo()).toEqual(fingerprints(boss));
+    });
+
+    it('is not taken over by a copy of the issuer’s name, where the issuer is known', async () => {
+      await importPlain(pfxOf(boss, ca));
+      const fakeCa = issueCertificate({ subject: 'CA', ca: true });
+      const byName = issueCertificate({ ...later, issuerName: ca.subjectName });
+      const { rows } = await importPlain(
+        pfxOf(byName),
+        pfxOf(issueCertificate({ ...later, issuer: fakeCa }), fakeCa),
+      );
+      expect(rows).toMatchObject([{ skipped: BOTH }, { skipped: BOTH }]);
+      expect(await encryptedTo()).toEqual(fingerprints(boss));
+    });
+
+    it('is not taken over through an authority of the issuer’s name that comes along', async () => {
+      await importPlain(pfxOf(boss));
+      const fakeCa = issueCertificate({ subject: 'CA', ca: true });
+      const { rows } = await importPlain(pfxOf(issueCertificate({ ...later, issuer: fakeCa }), fakeCa));
+      expect(rows).toMatchObject([{ skipped: BOTH }]);
+      expect(await encryptedTo()).toEqual(fingerprints(boss));
+    });
+
+    it('is not taken over by another self-signed certificate of the same name', async () => {
+      const first = issueCertificate(chief);
+      const { rows } = await importPlain(pfxOf(first), pfxOf(issueCertificate(later)));
+      expect(rows[1]).toMatchObject({ skipped: BOTH });
+      expect(await encryptedTo()).toEqual(fingerprints(first));
+    });
+
+    it.each([
+      ['with its issuer', [ca]],
+      ['without', []],
+    ])('goes to a renewal by the same issuer, %s', async (_, authorities) => {
+      const { rows } = await importPlain(pfxOf(boss), pfxOf(renewal, ...authorities), pfxOf(boss));
+      expect(rows.flatMap(({ skipped }) => skipped)).toEqual([]);
+      expect(await encryptedTo()).toEqual(fingerprints(renewal, boss));
+    });
+
+    it('goes to a certificate of another issuer on the same key', async () => {
+      const own = issueCertificate({ ...later, key: boss.privateKey });
+      const { rows } = await importPlain(pfxOf(boss), pfxOf(own));
+      expect(rows.flatMap(({ skipped }) => skipped)).toEqual([]);
+      expect(await encryptedTo()).toEqual(fingerprints(own, boss));
+    });
+
+    it('goes to a certificate of another issuer when the user is named, also later', async () => {
+      const other = issueCertificate(later);
+      await importPlain(pfxOf(boss), pfxOf(other));
+      const user = 'boss@corp.example';
+      const { rows } = await importPlain({ ...pfxOf(other), user });
+      expect(rows).toMatchObject([{ outcome: 'imported', skipped: [] }]);
+      expect(await encryptedTo()).toEqual(fingerprints(other, boss));
+      expect((await importPlain(pfxOf(other))).rows).toMatchObject([
+        { outcome: 'present', skipped: [withheld('chief@corp.example')] },
+      ]);
+    });
+
+    it('is withheld alone: others of the certificate, which nobody has, are given', async () => {
+      await importPlain(pfxOf(boss));
+      const emails = ['new@corp.example', 'CHIEF@corp.example'];
+      const { rows } = await importPlain(pfxOf(issueCertificate({ subject: 'New', emails })));
+      expect(rows).toMatchObject([{ outcome: 'imported', skipped: [withheld('CHIEF@corp.example')] }]);
+      expect(await subjects('new@corp.example')).toEqual(['CN=New']);
+      expect(await subjects('chief@corp.example')).toEqual(['CN=Boss']);
+    });
+
+    it('is not given where a thousand authorities of the issuer’s name make it too much to check', async () => {
+      const key = generateKey('P-256');
+      const fakes = Array.from({ length: 1001 }, () => issueCertificate({ subject: 'CA', ca: true, key }));
+      await store.addMany(fakes.map((fake) => ({ certificate: parse(fake), user: null })));
+      await importPlain(pfxOf(boss));
+      const { rows } = await importPlain(pfxOf(renewal));
+      expect(rows).toMatchObject([{ outcome: 'imported', skipped: BOTH }]);
+    });
+  });
+
   it('a key whose certificate names nobody', async () => {
     const gateway = issueCertificate({ subject: 'Gateway', issuer: ca });
     await importPlain(plain('g', [gateway.privateKey], [gateway.certificate]));

@@ -168,22 +168,27 @@ function readMessage(file: string): Uint8Array {
 type EncryptOptions = StoreOptions & {
   to?: string[];
   toCert?: string[];
+  trust?: string[];
   cipher: EncryptionCipher;
   out?: string;
 };
 
 export async function encryptCommand(file: string, options: EncryptOptions): Promise<void> {
-  const { to = [], toCert = [], cipher, out } = options;
+  const { to = [], toCert = [], trust, cipher, out } = options;
   if (to.length + toCert.length === 0) {
     throw new MailsealError('USAGE', 'to whom? give --to ADDRESS, or --to-cert FILE');
   }
   if (to.length > 0) requireStore(options);
+  else if (trust !== undefined) {
+    throw new MailsealError('USAGE', '--trust goes with --to: what --to-cert names is trusted');
+  }
   const message = readMessage(file);
+  const anchors = trust && { trust: trust.flatMap(readCertificates) };
   const recipients = toCert.flatMap(readCertificates);
   if (to.length > 0) {
     await withStore(options, false, async (store) => {
       for (const address of to) {
-        recipients.push(newestRsa(await store.encryptionCertificates(address, new Date())));
+        recipients.push(newestRsa(await store.encryptionCertificates(address, new Date(), anchors)));
       }
     });
   }

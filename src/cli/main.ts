@@ -149,6 +149,10 @@ command('encrypt', 'Encrypt a mail.')
   .addOption(sealKey())
   .option('--to <address...>', 'users of the store who can open it')
   .option('--to-cert <file...>', 'certificates whose owners can open it, PEM or DER')
+  .option(
+    '--trust <file...>',
+    'of --to, take only certificates with a valid path to one of these, PEM or DER',
+  )
   .addOption(
     new Option('--cipher <name>', 'content cipher')
       .choices(['aes128-cbc', 'aes192-cbc', 'aes256-cbc'])
