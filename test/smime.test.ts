@@ -415,6 +415,15 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
     expect((await failure(verify(signed, { trust, content: utf8('other') }))).code).toBe('USAGE');
   });
 
+  it('what a caller does to a verdict’s certificate changes no later verdict', async () => {
+    const first = await verify(signed, { trust });
+    const certificate = first.signers[0]?.certificate as Certificate;
+    expect(() => (certificate.emails as string[]).push('mallory@example.org')).toThrow(TypeError);
+    expect(() => Object.assign(certificate.keyUsage as object, { keyCertSign: true })).toThrow(TypeError);
+    certificate.der.fill(0);
+    expect((await verify(signed, { trust })).problems).toEqual([]);
+  });
+
   it('no trust anchor at all', async () => {
     expect((await verify(signed, { trust: [] })).valid).toBe(false);
   });

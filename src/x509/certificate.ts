@@ -8,7 +8,7 @@ import { OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
 import { readBitOctets, readSmallInteger, readTime } from '../asn1/values.js';
-import { equal } from '../bytes.js';
+import { copy, equal } from '../bytes.js';
 import {
   type AuthorityKeyIdentifier,
   type BasicConstraints,
@@ -157,16 +157,16 @@ export class Certificate {
    * the subject (RFC 8550 3). Domains in lower case and A-labels; each once. What is no plain address is left out.
    */
   get emails(): readonly string[] {
-    this.#cache.emails ??= [
+    this.#cache.emails ??= Object.freeze([
       ...new Set([...(this.#read(OID.subjectAltName, readAltNameEmails) ?? []), ...this.subject.emails]),
-    ];
+    ]);
     return this.#cache.emails;
   }
 
   /** SHA-256 of the whole certificate. */
   get fingerprint(): Uint8Array {
     this.#cache.fingerprint ??= createHash('sha256').update(this.der).digest();
-    return this.#cache.fingerprint;
+    return copy(this.#cache.fingerprint);
   }
 
   equals(other: Certificate): boolean {
@@ -194,9 +194,14 @@ export class Certificate {
     if (extension === undefined) return undefined;
     this.#cache.decoded ??= new Map();
     const { decoded } = this.#cache;
-    if (!decoded.has(oid)) decoded.set(oid, read(extension.node));
+    if (!decoded.has(oid)) decoded.set(oid, frozen(read(extension.node)));
     return decoded.get(oid) as T;
   }
+}
+
+/** What is handed out and kept: a certificate may be shared by all mail that brings it. Octets can't be frozen. */
+function frozen<T>(value: T): T {
+  return value instanceof Uint8Array ? value : Object.freeze(value);
 }
 
 interface Cache {

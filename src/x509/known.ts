@@ -4,7 +4,7 @@
  * match. Being known says nothing about trust. A bounded cache, the least recently used first out.
  */
 import { type DerNode, parseDer } from '../asn1/tape.js';
-import { copy, latin1 } from '../bytes.js';
+import { copy, equal, latin1 } from '../bytes.js';
 import { Certificate } from './certificate.js';
 
 /**
@@ -24,12 +24,12 @@ export function knownCertificate(node: DerNode): Certificate {
   if (bytes.length > MAX_KNOWN_LENGTH || node.size > MAX_KNOWN_RECORDS) return Certificate.parse(node);
   const key = latin1(bytes);
   let certificate = known.get(key);
-  if (certificate === undefined) {
+  // Its octets are handed out; whoever changed them must not change what others get.
+  if (certificate === undefined || !equal(certificate.der, bytes)) {
     certificate = Certificate.parse(parseDer(copy(bytes), { own: true }));
     if (known.size === MAX_KNOWN) known.delete(known.keys().next().value as string);
-  } else {
-    known.delete(key); // and to the end of the order
   }
+  known.delete(key); // and to the end of the order
   known.set(key, certificate);
   return certificate;
 }
