@@ -19,6 +19,7 @@ export {
 export {
   type AddOutcome,
   type AddResult,
+  type EncryptionOptions,
   generateSealKey,
   type KeyStore,
   type Match,
