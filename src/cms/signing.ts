@@ -9,7 +9,7 @@ import { constants, hash, sign } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, assertOneOf, concat, toHex } from '../bytes.js';
+import { assertBytes, assertOneOf, concat, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
@@ -126,8 +126,8 @@ function encapsulate(contentType: string, content: Uint8Array | undefined): Piec
 
 /** Each certificate once, since several signers may share a chain. */
 function certificateSet(signers: readonly Signer[]): Uint8Array[] {
-  const all = signers.flatMap(({ certificate, chain = [] }) => [certificate, ...chain]);
-  return [...new Map(all.map((certificate) => [toHex(certificate.fingerprint), certificate.der])).values()];
+  const all = signers.flatMap(({ certificate, chain = [] }) => [certificate, ...chain]).map(({ der }) => der);
+  return all.filter((der, i) => all.findIndex((other) => equal(other, der)) === i);
 }
 
 /** RFC 5754 section 3.3: the hash that is as strong as the curve. */

@@ -127,20 +127,18 @@ function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, opti
     throw new MailsealError('USAGE', 'the mail brings the content that is signed; no other can be given');
   }
   const exact = signedEntity?.bytes ?? options.content;
-  const canonical = signedEntity === undefined ? exact : canonicalize(signedEntity.bytes);
-  if (canonical === exact) return verifyOver(exact, signed, options);
   let changed: unknown;
-  for (const content of [exact, canonical]) {
-    try {
-      const outcome = verifyOver(content, signed, options);
-      if (content === canonical || outcome.results.every((result) => result.valid)) return outcome;
-    } catch (error) {
-      // The signature is around the content too, and that is not what stands beside it.
-      if (!(error instanceof MailsealError) || error.code !== 'CONTENT_CHANGED') throw error;
-      changed = error;
-    }
+  try {
+    const outcome = verifyOver(exact, signed, options);
+    if (signedEntity === undefined || outcome.results.every((result) => result.valid)) return outcome;
+  } catch (error) {
+    // The signature is around the content too, and that is not what stands beside it.
+    if (!(error instanceof MailsealError) || error.code !== 'CONTENT_CHANGED') throw error;
+    changed = error;
   }
-  throw changed;
+  const canonical = exact && canonicalize(exact);
+  if (changed !== undefined && canonical === exact) throw changed;
+  return verifyOver(canonical, signed, options);
 }
 
 function verifyOver(content: Uint8Array | undefined, signed: SignedData, options: VerifyOptions) {
