@@ -5,10 +5,11 @@
  * Refused with the OID: MD2, digests and ciphers that neither WASM nor node:crypto has, salts from another source, ECB.
  * Called by pfx/.
  */
+import { type AlgorithmIdentifier, rc2EffectiveKeyBits, readAlgorithmIdentifier } from './asn1/algorithm.js';
 import { describeOid, OID } from './asn1/oids.js';
 import { Tag } from './asn1/tags.js';
 import type { DerNode } from './asn1/tape.js';
-import { readNull, readOctets, readOid, readSmallInteger } from './asn1/values.js';
+import { readNull, readOctets, readSmallInteger } from './asn1/values.js';
 import type { MailsealError } from './errors.js';
 import { DIGESTS, HMAC_HASHES, hasHash, MAC_HASHES, type PbeHash } from './pbe/digests.js';
 import type { CipherName, DecryptJob, KeyDerivation, MacJob } from './pbe/jobs.js';
@@ -82,24 +83,6 @@ export interface PbeMac {
   readonly hash: PbeHash;
   /** Octets. */
   readonly keyLength: number;
-}
-
-/** rc2ParameterVersion of RFC 2268 section 6; from 256 on it is the number of bits itself. */
-const RC2_VERSIONS: Readonly<Record<number, number>> = { 160: 40, 120: 64, 58: 128 };
-
-export interface AlgorithmIdentifier {
-  readonly oid: string;
-  readonly parameters: DerNode | undefined;
-  readonly node: DerNode;
-}
-
-/** AlgorithmIdentifier (RFC 5280 4.1.1.2). @throws MailsealError ASN1_* */
-export function readAlgorithmIdentifier(node: DerNode, what: string): AlgorithmIdentifier {
-  const reader = node.reader(Tag.SEQUENCE, what);
-  const oid = readOid(reader.next(Tag.OID, `${what} algorithm`));
-  const parameters = reader.more ? reader.any('parameters') : undefined;
-  reader.end();
-  return { oid, parameters, node };
 }
 
 /** UNSUPPORTED_ALGORITHM at the place of the AlgorithmIdentifier. @param hint what would help */
@@ -336,8 +319,8 @@ function readRc2(scheme: AlgorithmIdentifier, given: number | undefined): Omit<P
   const iv = readIv(reader.next(Tag.OCTET_STRING, 'IV'), 8);
   reader.end();
   const version = readSmallInteger(versionNode, 'rc2ParameterVersion');
-  const effectiveKeyBits = version >= 256 ? version : RC2_VERSIONS[version];
-  if (effectiveKeyBits === undefined || effectiveKeyBits > MAX_RC2_KEY_OCTETS * 8) {
+  const effectiveKeyBits = rc2EffectiveKeyBits(version);
+  if (effectiveKeyBits === undefined) {
     throw versionNode.fail('UNSUPPORTED_ALGORITHM', `rc2ParameterVersion ${version}`, { oid: scheme.oid });
   }
   const keyLength = given ?? Math.ceil(effectiveKeyBits / 8);

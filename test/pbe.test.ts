@@ -1,17 +1,12 @@
 /** AlgorithmIdentifiers of password-based encryption: what each means, what it costs, and what is refused. */
+
 import { describe, expect, it } from 'vitest';
+import { readAlgorithmIdentifier } from '../src/asn1/algorithm.js';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { decryptCost, macCost } from '../src/pbe/jobs.js';
-import {
-  decryptJob,
-  macJob,
-  type PbeAlgorithm,
-  readAlgorithmIdentifier,
-  readPbeAlgorithm,
-  readPbeMac,
-} from '../src/pbe.js';
+import { decryptJob, macJob, type PbeAlgorithm, readPbeAlgorithm, readPbeMac } from '../src/pbe.js';
 
 type Build = (w: DerWriter) => void;
 

@@ -4,28 +4,14 @@
  * UNSUPPORTED_ALGORITHM with its OID: MD5 as a digest, AEAD ciphers outside AuthEnvelopedData (RFC 9709: taking one for
  * CBC, or CBC for one, gives an oracle), key agreement.
  */
+import { type AlgorithmIdentifier, rc2EffectiveKeyBits, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
-import { readNull, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
+import { readNull, readOctets, readSmallInteger } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
 import { assertOneOf } from '../bytes.js';
 import { type HashName, hashOf } from '../x509/pss.js';
-
-export interface AlgorithmIdentifier {
-  /** Dotted OID. */
-  readonly oid: string;
-  readonly parameters: DerNode | undefined;
-  readonly node: DerNode;
-}
-
-export function readAlgorithmIdentifier(node: DerNode, what: string): AlgorithmIdentifier {
-  const reader = node.reader(Tag.SEQUENCE, what);
-  const oid = readOid(reader.next(Tag.OID, 'algorithm'));
-  const parameters = reader.more ? reader.any('parameters') : undefined;
-  reader.end();
-  return { oid, parameters, node };
-}
 
 function unsupported(algorithm: AlgorithmIdentifier, what: string) {
   const { oid, node } = algorithm;
@@ -111,18 +97,14 @@ export const NODE_CIPHERS = {
   'des-ede3-cbc': 'des-ede3-cbc',
 } as const;
 
-/** RC2's versions stand for effective key bits below 256, and are them from there on (RFC 2268 section 6). */
-const RC2_VERSIONS: Readonly<Record<number, number>> = { 160: 40, 120: 64, 58: 128 };
-const MAX_RC2_BITS = 1024;
-
 /** RC2CBCParameter ::= SEQUENCE { rc2ParameterVersion INTEGER, iv OCTET STRING } (RFC 3370 5.2) */
 function readRc2Parameters(node: DerNode) {
   const reader = node.reader(Tag.SEQUENCE, 'RC2CBCParameter');
   const version = readSmallInteger(reader.next(Tag.INTEGER, 'rc2ParameterVersion'), 'rc2ParameterVersion');
   const iv = readOctets(reader.next(Tag.OCTET_STRING, 'iv'));
   reader.end();
-  const effectiveKeyBits = version >= 256 ? version : RC2_VERSIONS[version];
-  if (effectiveKeyBits === undefined || effectiveKeyBits > MAX_RC2_BITS) {
+  const effectiveKeyBits = rc2EffectiveKeyBits(version);
+  if (effectiveKeyBits === undefined) {
     throw node.fail('UNSUPPORTED_ALGORITHM', `rc2-cbc with the parameter version ${version}`, {
       oid: OID.rc2CBC,
     });

@@ -7,6 +7,7 @@
  * Refused: key agreement, AEAD ciphers. Making EnvelopedData is in enveloping.ts. Used by the S/MIME layer.
  */
 import { constants, createDecipheriv, createHash, hash, privateDecrypt } from 'node:crypto';
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
@@ -17,13 +18,11 @@ import { decryptCbc, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import {
-  type AlgorithmIdentifier,
   type ContentCipher,
   type ContentCipherName,
   type KeyTransport,
   type KeyTransportName,
   NODE_CIPHERS,
-  readAlgorithmIdentifier,
   readContentCipher,
   readKeyTransport,
 } from './algorithms.js';

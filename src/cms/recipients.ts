@@ -3,6 +3,7 @@
  * key-encryption keys, passwords and other kinds what names the recipient, so that an error can say whom a message is
  * for. {@link KeyFinder} is what decryption takes: the key store is one, {@link keyRing} makes one from opened PFXs.
  */
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
@@ -10,7 +11,7 @@ import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { toHex } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
-import { type AlgorithmIdentifier, readAlgorithmIdentifier } from './algorithms.js';
+
 import {
   type CertificateIdentifier,
   describeIdentifier,

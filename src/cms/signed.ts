@@ -5,7 +5,9 @@
  * trusted is the S/MIME layer's question. Every signer is reported, a message without any is NOT_SIGNED.
  * Refused: MD5 and older digests; SHA-1 verifies, and is reported as weak. Making signatures is in signing.ts.
  */
+
 import { hash } from 'node:crypto';
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
@@ -20,7 +22,7 @@ import {
   type SignatureScheme,
   verifyWithScheme,
 } from '../x509/signature.js';
-import { type AlgorithmIdentifier, readAlgorithmIdentifier, readDigestAlgorithm } from './algorithms.js';
+import { readDigestAlgorithm } from './algorithms.js';
 import {
   type Attribute,
   asReceived,

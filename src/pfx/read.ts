@@ -4,7 +4,8 @@
  * Called by the importer, the command line and users of the library.
  */
 import { assertBytes, equal } from '../bytes.js';
-import { MailsealError } from '../errors.js';
+import { readable } from '../cms/identifiers.js';
+import type { MailsealError } from '../errors.js';
 import { runJobs } from '../pbe/jobs.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey, PublicKey } from '../x509/keys.js';
@@ -77,7 +78,7 @@ export function contentsOf(bags: readonly OpenBag[]): PfxContents {
   for (const { certificate, attributes } of bags) {
     if (certificate === undefined) continue;
     // A public key that can't be read is none of those whose private key was.
-    const publicKey = keys.length === 0 ? undefined : readable(() => certificate.publicKey);
+    const publicKey = keys.length === 0 ? undefined : readable(() => certificate.publicKey, undefined);
     certificates.push({ certificate, attributes, publicKey });
   }
   const chosen = new Set<CertificateBag>();
@@ -107,16 +108,6 @@ function chooseCertificate(
   const named = own.filter(
     ({ attributes }) => localKeyId && attributes.localKeyId && equal(attributes.localKeyId, localKeyId),
   );
-  const end = ({ certificate }: CertificateBag) => readable(() => certificate.notAfter.getTime()) ?? 0;
+  const end = ({ certificate }: CertificateBag) => readable(() => certificate.notAfter.getTime(), 0);
   return (named.length > 0 ? named : own).reduce((best, next) => (end(next) > end(best) ? next : best));
-}
-
-/** A field of a certificate, undefined if it is broken or not supported: that is for those to say who use it. */
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof MailsealError) return undefined;
-    throw error;
-  }
 }

@@ -4,6 +4,8 @@
  * and certificates. Refused: versions but 3, a signature in place of the MAC, safes encrypted to a public key.
  * CRLs, secrets, SDSI certificates and bag types of others are passed over.
  */
+
+import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
@@ -14,7 +16,6 @@ import { DIGESTS } from '../pbe/digests.js';
 import {
   type PbeAlgorithm,
   type PbeMac,
-  readAlgorithmIdentifier,
   readIterations,
   readPbeAlgorithm,
   readPbeMac,

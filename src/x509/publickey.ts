@@ -6,6 +6,7 @@
  * Refused: sizes out of bounds, points of a wrong form, explicit EC parameters. Private keys are in privatekey.ts; both are exported by keys.ts.
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
@@ -63,10 +64,7 @@ export interface KeyType {
 
 /** @throws MailsealError ASN1_*, KEY_MALFORMED, UNSUPPORTED_ALGORITHM (PSS parameters) */
 export function readKeyType(node: DerNode): KeyType {
-  const reader = node.reader(Tag.SEQUENCE, 'AlgorithmIdentifier');
-  const oid = readOid(reader.next(Tag.OID, 'algorithm'));
-  const parameters = reader.more ? reader.any('parameters') : undefined;
-  reader.end();
+  const { oid, parameters } = readAlgorithmIdentifier(node);
   const algorithm = ALGORITHMS[oid] ?? 'unknown';
   switch (algorithm) {
     case 'rsa':

@@ -6,10 +6,11 @@
  * Used by path validation for certificates and by CMS for signers.
  */
 import { constants, type VerifyKeyObjectInput, verify } from 'node:crypto';
+import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
-import { readNull, readOid } from '../asn1/values.js';
+import { readNull } from '../asn1/values.js';
 import { MailsealError } from '../errors.js';
 import { type HashName, readPssParameters } from './pss.js';
 import type { KeyAlgorithm, PublicKey } from './publickey.js';
@@ -49,10 +50,7 @@ const SCHEMES: Readonly<Record<string, readonly [kind: SignatureScheme['kind'], 
  * @throws MailsealError ASN1_*, X509_MALFORMED, UNSUPPORTED_ALGORITHM with the OID
  */
 export function readSignatureAlgorithm(node: DerNode, digest?: HashName): SignatureScheme {
-  const reader = node.reader(Tag.SEQUENCE, 'AlgorithmIdentifier');
-  const oid = readOid(reader.next(Tag.OID, 'algorithm'));
-  const parameters = reader.more ? reader.any('parameters') : undefined;
-  reader.end();
+  const { oid, parameters } = readAlgorithmIdentifier(node);
   const [kind, hash] = SCHEMES[oid] ?? (oid === OID.rsaEncryption && digest ? ['rsa-pkcs1', digest] : []);
   switch (kind) {
     case undefined:
@@ -87,7 +85,7 @@ export const MAX_RSA_VERIFY_BITS = 8192;
  * What node:crypto's verify and Verify.verify take as the key of this scheme.
  * @throws MailsealError KEY_UNSUITABLE if the key may not verify it; UNSUPPORTED_ALGORITHM, KEY_MALFORMED for the key
  */
-export function verificationKey(scheme: SignatureScheme, publicKey: PublicKey): VerifyKeyObjectInput {
+function verificationKey(scheme: SignatureScheme, publicKey: PublicKey): VerifyKeyObjectInput {
   if (!KEYS[scheme.kind].includes(publicKey.algorithm)) {
     throw new MailsealError('KEY_UNSUITABLE', `a ${publicKey.algorithm} key can't verify ${scheme.kind}`);
   }
