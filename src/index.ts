@@ -32,6 +32,7 @@ export {
   type StoreEntry,
   type UserSummary,
 } from './keystore/store.js';
+export { type PfxBatchInput, type PfxResult, readPfxBatch } from './pfx/bulk.js';
 export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
 export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
 export {

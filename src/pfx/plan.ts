@@ -2,7 +2,7 @@
  * Opens one PFX in rounds, so that many files can share each call into WASM: {@link PfxPlan.jobs} says what to derive,
  * check and decrypt next, {@link PfxPlan.take} is given the answers. The first round has the MAC and everything
  * encrypted that can be seen; another one the keys that were inside an encrypted safe. It also decides what a failure
- * means: a wrong password, a changed file, or a broken one. Called by read.ts.
+ * means: a wrong password, a changed file, or a broken one. Called by read.ts and bulk.ts.
  */
 import { copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -161,6 +161,11 @@ export class PfxPlan {
     for (const { pkcs12, pbkdf2 } of this.#readings) wipe(pkcs12, pbkdf2);
   }
 
+  /** For a file that failed: nobody gets the keys that were read by then. */
+  wipeKeys(): void {
+    for (const { privateKey } of this.bags) privateKey?.wipe();
+  }
+
   /**
    * Starts again with the next reading of the password that can change what failed, so that a file is not derived again
    * and again for nothing. The first failure that says more is the one to report.
@@ -235,7 +240,8 @@ function alike(a: PasswordOctets, b: PasswordOctets, kdfs: readonly Kdf[]): bool
   return kdfs.every((kdf) => (kdf === 'pkcs12' ? equal(a.pkcs12, b.pkcs12) : equal(a.pbkdf2, b.pbkdf2)));
 }
 
-function checkedCost(maxCost = MAX_PFX_COST): number {
+/** @throws RangeError */
+export function checkedCost(maxCost = MAX_PFX_COST): number {
   if (!Number.isInteger(maxCost) || maxCost < 1 || maxCost > 0x7fff_ffff) {
     throw new RangeError('maxCost must be an integer from 1 to 2147483647');
   }

@@ -51,7 +51,7 @@ export function readPfx(bytes: Uint8Array, password: string, options: PfxOptions
     }
     return contentsOf(plan.bags);
   } catch (error) {
-    for (const { privateKey } of plan.bags) privateKey?.wipe();
+    plan.wipeKeys();
     throw error;
   } finally {
     plan.wipe();
