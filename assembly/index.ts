@@ -1,6 +1,6 @@
 /** The whole ABI of dist/core.wasm. */
 export { reserve, wipe } from './memory';
-export { parseTape, startTape } from './tape';
+export { parseTape, parseTapes, startTape } from './tape';
 export { decodeBase64, encodeBase64Lines } from './base64';
 export { canonicalLines, scanLines } from './lines';
 export { runJobs } from './pfx';

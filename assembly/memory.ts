@@ -28,6 +28,11 @@ export function reserve(size: u32): u32 {
   return start;
 }
 
+/** Gives back what is reserved from `end` on, which nothing was written to: generous room must not cost wiping it. */
+export function giveBack(end: u32): void {
+  arenaEnd = end;
+}
+
 /** Zeroes everything reserved since `base` and gives it back. */
 export function wipe(base: u32): void {
   if (base < arenaEnd) memory.fill(base, 0, arenaEnd - base);

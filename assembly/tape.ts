@@ -15,14 +15,18 @@
  *   0: SEQUENCE  start 0 end 7 next 3  ·  1: INTEGER start 2 end 5 next 2  ·  2: NULL start 5 end 7 next 3
  *
  * Refused: tag numbers over 65,535, the reserved length octet 0xFF, more than 8 length octets, a value that ends
- * outside its parent, end-of-contents octets where no indefinite length is open. The parser is iterative: nesting
- * costs a 16-octet entry of a caller's stack, capped at `maxDepth`; records are capped at `maxRecords`.
+ * outside its parent, end-of-contents octets where no indefinite length is open. The parser is iterative, and needs no
+ * stack: the record of a value that is still open links to the one around it (see `parent` below). Nesting is capped at
+ * `maxDepth`, records at `maxRecords`.
  *
- * Of a long input only a window lies in memory, since what is not looked at are contents: the parser answers NEED_INPUT
- * when it gets to octets outside, and goes on where it stood when it is called again. So all places are offsets in the
- * input, and `base` is what makes an address of one: the window's address less its offset, in arithmetic modulo 2^32.
+ * Many short inputs are parsed in one call (parseTapes). Of a long input only a window lies in memory, since what is not
+ * looked at are contents: the parser answers NEED_INPUT when it gets to octets outside, and goes on where it stood when
+ * it is called again. So all places are offsets in the input, and `base` is what makes an address of one: the window's
+ * address less its offset, in arithmetic modulo 2^32.
  */
-import { BAD_LENGTH, BAD_TAG, BAD_VALUE, NEED_INPUT, NOT_DER, OK, TOO_DEEP, TOO_MANY_RECORDS, TRAILING_DATA, TRUNCATED } from './memory';
+import {
+  BAD_LENGTH, BAD_TAG, BAD_VALUE, giveBack, NEED_INPUT, NOT_DER, OK, TOO_DEEP, TOO_MANY_RECORDS, TRAILING_DATA, TRUNCATED,
+} from './memory';
 
 const RECORD: u32 = 16;
 const FLAG_INDEFINITE: u32 = 1 << 12;
@@ -65,121 +69,147 @@ function checkContent(tag: u32, start: u32, length: u32): i32 {
 }
 
 /**
- * Where the parser stands, seven u32 in memory: next octet · next record · index of that record · behind the innermost
- * open value on the stack · its end, or its parent's while its own is not known · that end, or NEVER if the length is
- * indefinite · place of the error. The usual values are walked with all of it in registers; each other one is a call.
+ * Where the parser stands, seven u32 in memory: next octet · next record · index of that record · record of the
+ * innermost open value, 0 if none is · its end, or that of the value around it while its own is not known · how much
+ * deeper nesting may get · place of the error. The usual values are walked with all of it in registers; each other one
+ * is a call.
+ *
+ * While a value is open, [2] of its record is the END of its state and [3] is the record of the value around it.
  */
 const AT: usize = 0;
 const RECORD_PTR: usize = 4;
 const NEXT: usize = 8;
-const TOP: usize = 12;
+const PARENT: usize = 12;
 const END: usize = 16;
-const CLOSE_AT: usize = 20;
+const DEPTH: usize = 20;
 const ERROR_AT: usize = 24;
-
-const NEVER: u32 = u32.MAX_VALUE;
-
-/** An entry of the stack: the open value's record, its END and its CLOSE_AT. */
-const OPEN: u32 = 16;
 
 /** The longest header: 4 octets of identifier, 9 of length. */
 const MAX_HEADER: u32 = 13;
 
+/** walk loads the four octets at any place up to the end of an input: the last three may lie behind it. */
+const HEADER_LOAD: u32 = 4;
+
+/** Not a status that leaves this file: the root is closed. */
+const DONE: i32 = -1;
+
 /**
  * Values as DER has them: one octet of identifier, a definite length below 64 KiB in the fewest octets. Stops before any
- * other, and before an error, for parseOne to look at. Nothing is called from here, so that V8 keeps its registers.
- * @param known where what is in memory ends
- * @returns true if all is parsed
+ * other, and before an error, for parseOne to look at. Nothing is called from here, so that V8 keeps its registers, and
+ * what can be checked once for many values is: instructions are what this loop is bound by.
+ * @param parent must not be 0
+ * @param lastAt the last place from which four octets can be loaded
+ * @returns true if the root is closed
  */
-function walk(state: u32, base: u32, known: u32, tapeEnd: u32, stack: u32, stackEnd: u32): bool {
+function walk(state: u32, base: u32, lastAt: u32, tapeEnd: u32): bool {
   let at = load<u32>(state, AT);
   let record = load<u32>(state, RECORD_PTR);
   let next = load<u32>(state, NEXT);
-  let top = load<u32>(state, TOP);
+  let parent = load<u32>(state, PARENT);
   let end = load<u32>(state, END);
-  let closeAt = load<u32>(state, CLOSE_AT);
+  let depth = load<u32>(state, DEPTH);
+  /** Values that begin up to here are in memory and have room for their records, since each takes two octets. */
+  let safe: u32 = 0;
+  let closed = false;
   while (true) {
-    while (at == closeAt) {
-      top -= OPEN;
-      store<u32>(load<u32>(top), next, 12);
-      if (top == stack) {
-        store<u32>(state, at, AT);
-        store<u32>(state, next, NEXT);
-        return true;
-      }
-      end = load<u32>(top - OPEN, 4);
-      closeAt = load<u32>(top - OPEN, 8);
+    if (at >= safe) {
+      const room = tapeEnd - record; // 16 octets a record
+      safe = at + (room >> 3);
+      if (safe > lastAt) safe = lastAt + 1;
+      if (at >= safe) break;
     }
-    if (at + 2 > end || at + 4 > known || record == tapeEnd) break;
-    const pair: u32 = load<u16>(base + at);
-    const identifier = pair & 0xff;
-    let size = pair >> 8;
+    const header = load<u32>(base + at);
+    const identifier = header & 0xff;
+    let size = (header >> 8) & 0xff;
     let content = at + 2;
     if (size > 127) {
       if (size == 0x82) {
-        if (at + 4 > end) break;
-        const wide: u32 = load<u16>(base + at, 2);
-        size = ((wide & 0xff) << 8) | (wide >> 8);
+        size = ((header >> 8) & 0xff00) | (header >> 24);
         if (size < 0x100) break;
         content = at + 4;
       } else if (size == 0x81) {
-        if (at + 3 > end) break;
-        size = load<u8>(base + at, 2);
+        size = (header >> 16) & 0xff;
         if (size < 0x80) break;
         content = at + 3;
       } else break;
     }
-    if (size > end - content || (identifier & 31) == 31 || (identifier & 0xdf) == 0) break;
+    const ends = content + size;
+    if (ends > end) {
+      // The values that end here; then what was read is looked at again, in the one around them.
+      while (at == end && (load<u32>(parent) & FLAG_INDEFINITE) == 0) {
+        const around = load<u32>(parent, 12);
+        store<u32>(parent, next, 12);
+        parent = around;
+        ++depth;
+        if (around == 0) {
+          closed = true;
+          break;
+        }
+        end = load<u32>(around, 8);
+      }
+      if (closed || ends > end) break;
+    }
+    if ((identifier & 31) == 31 || (identifier & 0xdf) == 0) break;
     const head = identifier | ((content - at) << 8) | ((identifier & 31) << 16);
     if ((identifier & 0x20) == 0) {
       ++next;
       store<u64>(record, head | (<u64>at << 32));
-      at = content + size;
-      store<u64>(record, at | (<u64>next << 32), 8);
+      store<u64>(record, ends | (<u64>next << 32), 8);
+      at = ends;
     } else {
       // A constructed string is none that DER has.
-      if (top == stackEnd || (identifier < 0x40 && (identifier & 0xfe) != 0x30)) break;
+      if (depth == 0 || (identifier < 0x40 && (identifier & 0xfe) != 0x30)) break;
       ++next;
+      --depth;
       store<u64>(record, head | (<u64>at << 32));
+      store<u64>(record, ends | (<u64>parent << 32), 8);
+      parent = record;
+      end = ends;
       at = content;
-      end = content + size;
-      closeAt = end;
-      store<u32>(record, end, 8);
-      store<u32>(top, record);
-      store<u32>(top, end, 4);
-      store<u32>(top, end, 8);
-      top += OPEN;
     }
     record += RECORD;
   }
   store<u32>(state, at, AT);
   store<u32>(state, record, RECORD_PTR);
   store<u32>(state, next, NEXT);
-  store<u32>(state, top, TOP);
+  store<u32>(state, parent, PARENT);
   store<u32>(state, end, END);
-  store<u32>(state, closeAt, CLOSE_AT);
-  return false;
+  store<u32>(state, depth, DEPTH);
+  return closed;
 }
 
 /** What is not DER in a value is not DER in all values around it. */
-function markOpen(stack: u32, top: u32): void {
-  while (top != stack) {
-    top -= OPEN;
-    const record = load<u32>(top);
-    const head = load<u32>(record);
+function markOpen(parent: u32): void {
+  while (parent != 0) {
+    const head = load<u32>(parent);
     if ((head & FLAG_NOT_DER) != 0) return; // then those around it are marked too
-    store<u32>(record, head | FLAG_NOT_DER);
+    store<u32>(parent, head | FLAG_NOT_DER);
+    parent = load<u32>(parent, 12);
   }
 }
 
+/** Closes the innermost value. @returns DONE if it was the root */
+function close(state: u32, length: u32): i32 {
+  const record = load<u32>(state, PARENT);
+  const around = load<u32>(record, 12);
+  store<u32>(record, load<u32>(state, NEXT), 12);
+  store<u32>(state, around, PARENT);
+  store<u32>(state, load<u32>(state, DEPTH) + 1, DEPTH);
+  store<u32>(state, around == 0 ? length : load<u32>(around, 8), END);
+  return around == 0 ? DONE : OK;
+}
+
 /**
- * One value of any form, or the error in its place.
- * @returns a status of memory.ts; of NEED_INPUT nothing has been done
+ * One value of any form, or the error in its place; first, the values of definite length that end before it.
+ * @returns a status of memory.ts, of NEED_INPUT no value has been read; or DONE
  */
-function parseOne(
-  state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, stack: u32, stackEnd: u32, mode: u32,
-): i32 {
+function parseOne(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
   const start = load<u32>(state, AT);
+  let parent = load<u32>(state, PARENT);
+  while (parent != 0 && start == load<u32>(state, END) && (load<u32>(parent) & FLAG_INDEFINITE) == 0) {
+    if (close(state, length) == DONE) return DONE;
+    parent = load<u32>(state, PARENT);
+  }
   const end = load<u32>(state, END);
   const ends = end == length ? TRUNCATED : BAD_LENGTH;
   if (known < length && start + MAX_HEADER > known) return NEED_INPUT;
@@ -228,15 +258,13 @@ function parseOne(
   }
 
   store<u32>(state, start, ERROR_AT);
-  const top = load<u32>(state, TOP);
   if ((identifier & 0xdf) == 0) {
     // End-of-contents, 8.1.5.
-    if (identifier != 0 || top == stack || load<u32>(state, CLOSE_AT) != NEVER) return BAD_TAG;
+    if (identifier != 0 || parent == 0 || (load<u32>(parent) & FLAG_INDEFINITE) == 0) return BAD_TAG;
     if (at - start != 2 || size != 0) return BAD_LENGTH;
-    store<u32>(load<u32>(top - OPEN), start, 8);
+    store<u32>(parent, start, 8);
     store<u32>(state, at, AT);
-    store<u32>(state, at, CLOSE_AT); // walk closes it, as it does others
-    return OK;
+    return close(state, length);
   }
   if (size > end - at) return size > length - at ? TRUNCATED : BAD_LENGTH;
   if (identifier < 0x40 && (identifier & 0x20) != 0 && tag < 31 && ((SEGMENTABLE >> tag) & 1) != 0) {
@@ -255,59 +283,55 @@ function parseOne(
   if (record == tapeEnd) return TOO_MANY_RECORDS;
   store<u32>(record, identifier | ((at - start) << 8) | flags | (tag << 16));
   store<u32>(record, start, 4);
-  store<u32>(record, at + size, 8);
-  store<u32>(record, next, 12);
   store<u32>(state, record + RECORD, RECORD_PTR);
   store<u32>(state, next, NEXT);
-  if (flags != 0) markOpen(stack, top);
+  if (flags != 0) markOpen(parent);
   if ((identifier & 0x20) == 0) {
+    store<u32>(record, at + size, 8);
+    store<u32>(record, next, 12);
     store<u32>(state, at + size, AT);
-    return OK;
+    return parent == 0 ? DONE : OK;
   }
-  if (top == stackEnd) return TOO_DEEP;
-  const indefinite = (flags & FLAG_INDEFINITE) != 0;
-  const ownEnd = indefinite ? end : at + size;
-  const closeAt = indefinite ? NEVER : ownEnd;
-  store<u32>(top, record);
-  store<u32>(top, ownEnd, 4);
-  store<u32>(top, closeAt, 8);
+  const depth = load<u32>(state, DEPTH);
+  if (depth == 0) return TOO_DEEP;
+  const ownEnd = (flags & FLAG_INDEFINITE) != 0 ? end : at + size;
+  store<u32>(record, ownEnd, 8);
+  store<u32>(record, parent, 12);
   store<u32>(state, at, AT);
-  store<u32>(state, top + OPEN, TOP);
+  store<u32>(state, record, PARENT);
   store<u32>(state, ownEnd, END);
-  store<u32>(state, closeAt, CLOSE_AT);
+  store<u32>(state, depth - 1, DEPTH);
   return OK;
 }
 
 /** Makes the parser stand at the start of an input of `length` octets, below 2^31. `first`: see the record's [3]. */
-export function startTape(state: u32, length: u32, tape: u32, stack: u32, first: u32): void {
+export function startTape(state: u32, length: u32, tape: u32, first: u32, maxDepth: u32): void {
   store<u32>(state, 0, AT);
   store<u32>(state, tape, RECORD_PTR);
   store<u32>(state, first, NEXT);
-  store<u32>(state, stack, TOP);
+  store<u32>(state, 0, PARENT);
   store<u32>(state, length, END);
-  store<u32>(state, NEVER, CLOSE_AT);
+  store<u32>(state, maxDepth, DEPTH);
 }
 
 /**
  * Parses as far as the window goes.
- * @param state     32 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
- *                  record, [6] the offset of an error
- * @param base      address of the window less its offset in the input
- * @param known     offset of the window's end; all of the input in strict mode
- * @param tapeEnd   behind the room for records
- * @param stack     room for entries of 16 octets, up to `stackEnd`
+ * @param state   32 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
+ *                record, [6] the offset of an error
+ * @param base    address of the window less its offset in the input; HEADER_LOAD octets behind it can be read
+ * @param known   offset of the window's end; all of the input in strict mode
+ * @param tapeEnd behind the room for records
  * @returns NEED_INPUT, or another status of memory.ts
  */
-export function parseTape(
-  state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, stack: u32, stackEnd: u32, mode: u32,
-): i32 {
-  // In strict mode each value's content is looked at, which walk does not do: without room for records it only closes.
+export function parseTape(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
+  // In strict mode each value's content is looked at, which walk does not do.
   const strict = (mode & MODE_STRICT) != 0;
+  const lastAt = known < length ? known - HEADER_LOAD : known;
   while (true) {
-    const status = parseOne(state, base, known, length, tapeEnd, stack, stackEnd, mode);
+    const status = parseOne(state, base, known, length, tapeEnd, mode);
+    if (status == DONE) break;
     if (status != OK) return status;
-    if (load<u32>(state, TOP) == stack) break; // the root is primitive
-    if (walk(state, base, known, strict ? load<u32>(state, RECORD_PTR) : tapeEnd, stack, stackEnd)) break;
+    if (!strict && walk(state, base, lastAt, tapeEnd)) break;
   }
   const end = load<u32>(state, AT);
   if (end < length && (mode & MODE_TRAILING) == 0) {
@@ -315,4 +339,45 @@ export function parseTape(
     return TRAILING_DATA;
   }
   return OK;
+}
+
+/** A job of parseTapes: address and length of the input; afterwards status, offset of an error, index of the root. */
+const JOB: u32 = 12;
+
+/**
+ * Parses inputs that lie in memory as a whole, each on its own, to one tape. What one that is refused had on the tape is
+ * overwritten.
+ * @param state      32 octets of work area. Afterwards: [2] the index behind the last record
+ * @param jobs       `count` of 12 octets each
+ * @param tape       the end of what is reserved; the room that is not used is given back
+ * @param maxRecords for each input, at most 2^26
+ * @returns how many jobs are done: fewer than `count` if the records of the next one did not fit
+ */
+export function parseTapes(
+  state: u32, jobs: u32, count: u32, tape: u32, tapeEnd: u32, first: u32, maxDepth: u32, maxRecords: u32, mode: u32,
+): u32 {
+  let record = tape;
+  let next = first;
+  let written = tape;
+  let done: u32 = 0;
+  for (let job = jobs; done < count; job += JOB, ++done) {
+    const length = load<u32>(job, 4);
+    const capped = record + maxRecords * RECORD;
+    const roomEnd = capped < tapeEnd ? capped : tapeEnd;
+    startTape(state, length, record, next, maxDepth);
+    const status = parseTape(state, load<u32>(job), length, length, roomEnd, mode);
+    const recordEnd = load<u32>(state, RECORD_PTR);
+    if (recordEnd > written) written = recordEnd;
+    if (status == TOO_MANY_RECORDS && roomEnd != capped) break;
+    store<u32>(job, status);
+    store<u32>(job, load<u32>(state, ERROR_AT), 4);
+    store<u32>(job, next, 8);
+    if (status == OK) {
+      record = recordEnd;
+      next = load<u32>(state, NEXT);
+    }
+  }
+  store<u32>(state, next, NEXT);
+  giveBack(written);
+  return done;
 }

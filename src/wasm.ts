@@ -11,5 +11,5 @@ export {
   rsaUnwrapPkcs1,
   runPbeJobs,
 } from './wasm/pbe.js';
-export { parseTape, type Tape, type TapeMode } from './wasm/tape.js';
+export { parseTape, parseTapes, type Tape, type TapeMode } from './wasm/tape.js';
 export { canonicalLines, decodeBase64, encodeBase64Lines, Hazard, scanLines } from './wasm/text.js';

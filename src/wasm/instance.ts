@@ -22,15 +22,24 @@ interface Core {
   readonly memory: { readonly buffer: ArrayBuffer };
   reserve(size: number): number;
   wipe(base: number): void;
-  startTape(state: number, length: number, tape: number, stack: number, first: number): void;
+  startTape(state: number, length: number, tape: number, first: number, maxDepth: number): void;
   parseTape(
     state: number,
     base: number,
     known: number,
     length: number,
     tapeEnd: number,
-    stack: number,
-    stackEnd: number,
+    mode: number,
+  ): number;
+  parseTapes(
+    state: number,
+    jobs: number,
+    count: number,
+    tape: number,
+    tapeEnd: number,
+    first: number,
+    maxDepth: number,
+    maxRecords: number,
     mode: number,
   ): number;
   encodeBase64Lines(input: number, length: number, output: number): number;
