@@ -1,7 +1,7 @@
 /** The public API: re-exports only. */
 
 export { Tag } from './asn1/tags.js';
-export { DerNode, DerReader, type ParseOptions, parseDer } from './asn1/tape.js';
+export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from './asn1/tape.js';
 export { type PemBlock, readPem, writePem } from './bytes.js';
 export type { EncryptionCipher, KeyTransportName } from './cms/algorithms.js';
 export type { DecryptedContent } from './cms/enveloped.js';
