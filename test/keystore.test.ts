@@ -1131,7 +1131,7 @@ describe('key store in a SQLite file', () => {
   it('refuses another schema version and names both', async () => {
     await fill(alice);
     change(`update settings set value = '7' where name = 'version'`);
-    await expect(open()).rejects.toThrow(code('STORE_INVALID', 'version 7', 'reads 1'));
+    await expect(open()).rejects.toThrow(code('STORE_INVALID', 'version 7', 'reads 2'));
   });
 
   it.each([

@@ -6,7 +6,8 @@
 import { equal } from '../bytes.js';
 import { Certificate } from '../x509/certificate.js';
 import { hashName } from './record.js';
-import { authoritiesNamed, type Database } from './sql.js';
+import type { Database } from './schema.js';
+import { authoritiesNamed } from './sql.js';
 
 /** Up to `limit`, the nearest first; roots are left out. */
 export async function authoritiesAbove(

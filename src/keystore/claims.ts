@@ -3,70 +3,98 @@
  * boss@example.org; the newest certificate of an address is what mail to it is encrypted to. So an address that has
  * certificates is given to another one only if one of them
  *   - is on the same key (who has the private key has it all already), or
- *   - has an issuer of the same name, and, where the store or the same import has an authority that signed either of
- *     them, one that signed both: names are copied easily.
+ *   - has an issuer of the same name, and, where an authority is known that signed either of them, one that signed both:
+ *     names are copied easily. Known are those in the store, and those that came before or came along.
  * An address that nobody has is given to the first who claims it. That is no substitute for trust anchors: it keeps an
  * import from changing, unseen, whom mail is encrypted to.
- * Used by the SQL store for entries that are `unconfirmed`, inside the transaction that writes them.
+ *
+ * Records are judged in groups (the entries of one file), in order, and a group's outcome depends on what came before it
+ * only, not on which groups are written together: an import that was stopped and taken up decides as one that was not.
+ * Used by the writer (writer.ts) for records that are `unconfirmed`, inside the transaction that writes them.
  */
 import { toHex } from '../bytes.js';
 import { Certificate } from '../x509/certificate.js';
 import { checkSignature, guarded } from '../x509/pathrules.js';
 import { hashName, type User } from './record.js';
-import { authoritiesNamed, certificatesByOwner, type Database } from './sql.js';
+import type { StoreRecord } from './recorder.js';
+import type { Database } from './schema.js';
+import { authoritiesNamed, type OwnersQuery } from './sql.js';
 
 /**
- * Signatures that are checked for the entries of one transaction; a file can bring any number of authorities of one
- * name. Whoever still claims something when they are used up does not get it.
+ * Signatures that are checked for one group; a file can bring any number of authorities of one name. Whoever still
+ * claims something when they are used up does not get it.
  */
 const MAX_SIGNATURES = 2_000;
 
 export class Claims {
   readonly #db: Database;
-  readonly #owned: Map<string, Certificate[]>;
-  readonly #brought: readonly Certificate[];
+  readonly #owned: Map<string, (Certificate | StoreRecord)[]>;
+  /** Those that records brought so far, and those that were asked for; by the hash of their name. */
+  readonly #brought = new Map<string, Certificate[]>();
   readonly #authorities = new Map<string, readonly Certificate[]>();
-  readonly #signers = new Map<string, readonly Certificate[]>();
-  readonly #budget = { signatures: MAX_SIGNATURES };
+  readonly #checked = new Map<string, boolean>();
+  readonly #parsed = new WeakMap<StoreRecord, Certificate>();
+  #signaturesLeft = 0;
 
-  private constructor(db: Database, owned: Map<string, Certificate[]>, brought: readonly Certificate[]) {
+  private constructor(db: Database, owned: Map<string, (Certificate | StoreRecord)[]>) {
     this.#db = db;
     this.#owned = owned;
-    this.#brought = brought;
   }
 
-  /** @param brought all certificates that are written together: authorities are looked for among them, too */
-  static async load(db: Database, users: readonly User[], brought: readonly Certificate[]): Promise<Claims> {
+  /** @param users all that will be asked for */
+  static async load(db: Database, owners: OwnersQuery, users: Iterable<User>): Promise<Claims> {
     const owned = new Map<string, Certificate[]>();
-    const lookups = [...new Set(users.map(({ lookup }) => lookup))];
-    for (const { user, der } of await certificatesByOwner(db, lookups)) {
+    const lookups = new Set<string>();
+    for (const { lookup } of users) lookups.add(lookup);
+    for (const { user, der } of await owners.run([...lookups], db)) {
+      const certificate = Certificate.parse(der);
       const certificates = owned.get(user);
-      if (certificates === undefined) owned.set(user, [Certificate.parse(der)]);
-      else certificates.push(Certificate.parse(der));
+      if (certificates === undefined) owned.set(user, [certificate]);
+      else certificates.push(certificate);
     }
-    return new Claims(
-      db,
-      owned,
-      brought.filter(({ basicConstraints }) => basicConstraints?.ca === true),
-    );
+    return new Claims(db, owned);
   }
 
-  /** What is given counts for the claims that follow. */
-  give(certificate: Certificate, { lookup }: User): void {
+  /** For each record of a group the addresses that it claims and does not get; what it gets counts from here on. */
+  async judge(group: readonly StoreRecord[]): Promise<User[][]> {
+    this.#signaturesLeft = MAX_SIGNATURES;
+    for (const record of group) if (record.certificate.is_ca === 1) this.#bring(record);
+    const withheld: User[][] = [];
+    for (const record of group) {
+      const refused: User[] = [];
+      for (const user of record.users) {
+        if (record.unconfirmed && !(await this.#allows(record, user))) refused.push(user);
+        else this.#give(record, user);
+      }
+      withheld.push(refused);
+    }
+    return withheld;
+  }
+
+  #bring({ certificate: { der, subject_hash } }: StoreRecord): void {
+    const name = toHex(subject_hash);
+    const known = this.#brought.get(name);
+    this.#authorities.delete(name);
+    if (known === undefined) this.#brought.set(name, [Certificate.parse(der)]);
+    else known.push(Certificate.parse(der));
+  }
+
+  #give(record: StoreRecord, { lookup }: User): void {
     const certificates = this.#owned.get(lookup);
-    if (certificates === undefined) this.#owned.set(lookup, [certificate]);
-    else certificates.push(certificate);
+    if (certificates === undefined) this.#owned.set(lookup, [record]);
+    else certificates.push(record);
   }
 
   /** Whether the address may be given to a certificate that came with its private key. */
-  async allows(certificate: Certificate, { lookup }: User): Promise<boolean> {
-    const owned = this.#owned.get(lookup);
+  async #allows(record: StoreRecord, { lookup }: User): Promise<boolean> {
+    const owned = this.#owned.get(lookup)?.map((one) => this.#certificateOf(one));
     if (owned === undefined) return true;
+    const certificate = this.#certificateOf(record);
     if (owned.some(({ publicKey }) => publicKey.equals(certificate.publicKey))) return true;
     for (const other of owned) {
       if (!other.issuer.equals(certificate.issuer)) continue;
       const [signers, others] = [await this.#signersOf(certificate), await this.#signersOf(other)];
-      if (this.#budget.signatures <= 0) return false;
+      if (this.#signaturesLeft <= 0) return false;
       if (signers.length + others.length === 0) return true; // the name is all there is to go by
       if (signers.some(({ publicKey }) => others.some((one) => one.publicKey.equals(publicKey)))) return true;
     }
@@ -75,34 +103,50 @@ export class Claims {
 
   /** The authorities whose signature a certificate has; itself, if it signed itself. */
   async #signersOf(certificate: Certificate): Promise<readonly Certificate[]> {
-    const id = toHex(certificate.fingerprint);
-    let signers = this.#signers.get(id);
-    if (signers === undefined) {
-      const authorities = await this.#authoritiesFor(certificate);
-      const candidates = certificate.isSelfIssued ? [...authorities, certificate] : authorities;
-      signers = candidates.filter((issuer) => this.#isSignedBy(certificate, issuer));
-      this.#signers.set(id, signers);
-    }
-    return signers;
+    const authorities = await this.#authoritiesFor(certificate);
+    const candidates = certificate.isSelfIssued ? [...authorities, certificate] : authorities;
+    return candidates.filter((issuer) => this.#isSignedBy(certificate, issuer));
   }
 
+  /** One that is known costs as much as one that is not: what is left must not depend on what is known. */
   #isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
-    if (this.#budget.signatures <= 0) return false;
-    return guarded(certificate, () => checkSignature(certificate, issuer, this.#budget)) === undefined;
+    if (this.#signaturesLeft-- <= 0) return false;
+    const id = `${toHex(certificate.fingerprint)} ${toHex(issuer.fingerprint)}`;
+    let signed = this.#checked.get(id);
+    if (signed === undefined) {
+      const reason = guarded(certificate, () => checkSignature(certificate, issuer, { signatures: 1 }));
+      signed = reason === undefined;
+      this.#checked.set(id, signed);
+    }
+    return signed;
   }
 
+  /** The newest first: which are looked at before the signatures are used up must not depend on where they are. */
   async #authoritiesFor({ issuer }: Certificate): Promise<readonly Certificate[]> {
     const hash = hashName(issuer);
     const id = toHex(hash);
     let authorities = this.#authorities.get(id);
     if (authorities === undefined) {
-      const stored = await authoritiesNamed(this.#db, [hash]);
-      authorities = [
-        ...stored.map((der) => Certificate.parse(der)),
-        ...this.#brought.filter(({ subject }) => subject.equals(issuer)),
-      ];
+      const stored = (await authoritiesNamed(this.#db, [hash])).map((der) => Certificate.parse(der));
+      const all = [...stored, ...(this.#brought.get(id) ?? [])];
+      const distinct = new Map(all.map((one) => [toHex(one.fingerprint), one]));
+      authorities = [...distinct.values()].sort(
+        (a, b) =>
+          b.notBefore.getTime() - a.notBefore.getTime() || Buffer.compare(a.fingerprint, b.fingerprint),
+      );
       this.#authorities.set(id, authorities);
     }
     return authorities;
+  }
+
+  /** Only those of an address that is in question are read. */
+  #certificateOf(one: Certificate | StoreRecord): Certificate {
+    if (one instanceof Certificate) return one;
+    let certificate = this.#parsed.get(one);
+    if (certificate === undefined) {
+      certificate = Certificate.parse(one.certificate.der);
+      this.#parsed.set(one, certificate);
+    }
+    return certificate;
   }
 }

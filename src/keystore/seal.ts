@@ -9,7 +9,8 @@
  * Each store has its own AES key, so that random nonces of two stores under one sealing key can't meet; within one
  * store SP 800-38D 8.3 allows 2^32 seals. The associated data ties a blob to its public key: a blob that was moved to
  * another row does not open. The check value is an output of HKDF beside the AES key, and says nothing about it.
- * Used by the key store only.
+ * A second HKDF gives the key under which an import's log names files and passwords (import/identity.ts).
+ * Used by the key store, and by the threads that make records for it.
  */
 import {
   createCipheriv,
@@ -70,41 +71,48 @@ export interface SealSettings {
   readonly check: Uint8Array;
 }
 
+/**
+ * What a store's sealer works with. Structured clone takes it to another thread, without the keys' octets lying open in
+ * JavaScript. Whoever has it can open every private key of the store.
+ */
+export interface SealerState {
+  readonly settings: SealSettings;
+  readonly seal: KeyObject;
+  readonly log: KeyObject;
+}
+
 /** Seals and opens the private keys of one store. */
 export class Sealer {
-  readonly settings: SealSettings;
-  readonly #key: KeyObject;
+  readonly state: SealerState;
 
-  private constructor(sealKey: Uint8Array, salt: Uint8Array) {
-    const derived = new Uint8Array(hkdfSync('sha256', sealKey, salt, 'mailseal key store v1', 64));
-    try {
-      this.#key = createSecretKey(derived.subarray(0, 32));
-      this.settings = { salt, check: derived.slice(32) };
-    } finally {
-      wipe(derived);
-    }
+  constructor(state: SealerState) {
+    this.state = state;
+  }
+
+  get settings(): SealSettings {
+    return this.state.settings;
   }
 
   /** For a new store. @throws MailsealError SEAL_KEY_INVALID */
   static create(sealKey: Uint8Array): Sealer {
     checkSealKey(sealKey);
-    return new Sealer(sealKey, Uint8Array.from(randomBytes(SALT_LENGTH)));
+    return new Sealer(deriveState(sealKey, Uint8Array.from(randomBytes(SALT_LENGTH))));
   }
 
   /** For a store that exists. @throws MailsealError SEAL_KEY_INVALID, SEAL_KEY_WRONG */
-  static open(sealKey: Uint8Array, settings: SealSettings): Sealer {
+  static open(sealKey: Uint8Array, { salt, check }: SealSettings): Sealer {
     checkSealKey(sealKey);
-    const sealer = new Sealer(sealKey, settings.salt);
-    if (!constantTimeEqual(sealer.settings.check, settings.check)) {
+    const state = deriveState(sealKey, salt);
+    if (!constantTimeEqual(state.settings.check, check)) {
       throw new MailsealError('SEAL_KEY_WRONG', 'the key store was sealed with another key');
     }
-    return sealer;
+    return new Sealer(state);
   }
 
   /** @param pkcs8 is left as it is: the caller wipes it */
   seal(pkcs8: Uint8Array, spkiHash: Uint8Array): Uint8Array {
     const nonce = randomBytes(NONCE_LENGTH);
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
+    const cipher = createCipheriv('aes-256-gcm', this.state.seal, nonce);
     cipher.setAAD(associatedData(spkiHash));
     const sealed = cipher.update(pkcs8);
     cipher.final();
@@ -120,7 +128,7 @@ export class Sealer {
       throw new MailsealError('STORE_INVALID', 'the sealed key has an unknown form');
     }
     const nonce = sealed.subarray(1, 1 + NONCE_LENGTH);
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_LENGTH });
+    const decipher = createDecipheriv('aes-256-gcm', this.state.seal, nonce, { authTagLength: TAG_LENGTH });
     decipher.setAAD(associatedData(spkiHash));
     decipher.setAuthTag(buffer(sealed.subarray(sealed.length - TAG_LENGTH)));
     const pkcs8 = decipher.update(sealed.subarray(1 + NONCE_LENGTH, sealed.length - TAG_LENGTH));
@@ -133,6 +141,20 @@ export class Sealer {
         cause,
       });
     }
+  }
+}
+
+function deriveState(sealKey: Uint8Array, salt: Uint8Array): SealerState {
+  const keys = new Uint8Array(hkdfSync('sha256', sealKey, salt, 'mailseal key store v1', 64));
+  const log = new Uint8Array(hkdfSync('sha256', sealKey, salt, 'mailseal import log v1', 32));
+  try {
+    return {
+      settings: { salt, check: keys.slice(32) },
+      seal: createSecretKey(keys.subarray(0, 32)),
+      log: createSecretKey(log),
+    };
+  } finally {
+    wipe(keys, log);
   }
 }
 

@@ -16,26 +16,38 @@ import {
   type SqliteStatement,
 } from 'kysely';
 import { MailsealError } from '../errors.js';
-import type { Schema } from './sql.js';
+import type { Schema } from './schema.js';
 import { SqlKeyStore } from './sqlstore.js';
 import type { KeyStore, OpenOptions } from './store.js';
 
 /** How long a writer waits for another process. */
 const BUSY_TIMEOUT_MS = 10_000;
 const MEMORY = ':memory:';
+/** A database of this connection alone, in a file that SQLite unlinks as soon as it has it open. */
+const TEMPORARY = '';
+/**
+ * KiB of pages that a connection may keep, and pages of the log before they are moved into the database. Every table is
+ * keyed by hashes, so that an import changes most pages of it again and again.
+ */
+const CACHE_KIB = 32_768;
+const CHECKPOINT_PAGES = 8_192;
 
 /** @throws MailsealError as openKeyStore does */
-export async function openSqlite(path: string, { sealKey, create = true }: OpenOptions): Promise<KeyStore> {
+export async function openSqlite(path: string, options: OpenOptions): Promise<KeyStore> {
+  const { sealKey, create = true, scratch = false } = options;
   const driver = await loadDriver();
   if (path !== MEMORY) {
-    if (create) createFile(path);
-    else if (!existsSync(path)) throw new MailsealError('IO', `there is no key store at ${path}`);
-    checkFile(path);
+    if (create && !scratch) createFile(path);
+    const there = existsSync(path);
+    if (!there && !create) throw new MailsealError('IO', `there is no key store at ${path}`);
+    if (there) checkFile(path);
   }
   const handle = translating(path, () => {
-    return new driver(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: path !== MEMORY });
+    const file = scratch ? TEMPORARY : path;
+    return new driver(file, { timeout: BUSY_TIMEOUT_MS, fileMustExist: !scratch && path !== MEMORY });
   });
   try {
+    if (scratch && path !== MEMORY && existsSync(path)) translating(path, () => copyInto(handle, path));
     const fresh = translating(path, () => prepare(handle, create));
     const db = new Kysely<Schema>({
       dialect: new ImmediateDialect({ database: new Statements(handle, path) }),
@@ -103,7 +115,29 @@ function prepare(handle: BetterSqlite3.Database, create: boolean): boolean {
   handle.pragma('synchronous = full'); // a key that was reported as added survives a power failure
   handle.pragma('foreign_keys = on');
   handle.pragma('secure_delete = on'); // what is removed is overwritten
+  handle.pragma(`cache_size = -${CACHE_KIB}`);
+  handle.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   return tables.length === 0;
+}
+
+/** Fills an empty database with all that another one has, as of one moment. The other one is only read. */
+function copyInto(handle: BetterSqlite3.Database, path: string): void {
+  handle.prepare('attach database ? as origin').run(path);
+  try {
+    handle.exec('begin');
+    const objects = handle
+      .prepare('select type, name, sql from origin.sqlite_schema where sql is not null order by type desc')
+      .all() as { type: string; name: string; sql: string }[];
+    for (const { type, name, sql } of objects) {
+      handle.exec(sql);
+      // In the order of the rows, which is that of their arrival.
+      if (type === 'table') handle.exec(`insert into main."${name}" select * from origin."${name}"`);
+    }
+    handle.exec('commit');
+  } finally {
+    if (handle.inTransaction) handle.exec('rollback');
+    handle.exec('detach database origin');
+  }
 }
 
 /** A transaction takes the write lock when it begins: one that read first could not wait for it (SQLITE_BUSY_SNAPSHOT). */
@@ -125,8 +159,8 @@ class ImmediateDialect extends SqliteDialect {
   }
 }
 
-/** Prepared statements that are kept: some ten queries, and inserts of various numbers of rows. */
-const MAX_STATEMENTS = 100;
+/** Prepared statements that are kept: some ten queries, and look-ups and inserts of various numbers of rows. */
+const MAX_STATEMENTS = 200;
 
 /** What kysely sees of better-sqlite3: keeps prepared statements, and turns its errors into ours. */
 class Statements implements SqliteDatabase {

@@ -1,31 +1,26 @@
 /**
  * The key store over a SQL database: joins the queries (sql.ts), the seal (seal.ts), what a row is believed to say
- * (stored.ts), which keys a mail names (matching.ts) and whose a certificate may be (claims.ts). Drivers make one with
+ * (stored.ts), which keys a mail names (matching.ts) and how entries are written (writer.ts). Drivers make one with
  * {@link SqlKeyStore.open}; everybody else sees a KeyStore.
  */
-import { fromHex, toHex, wipe } from '../bytes.js';
+import { fromHex, toHex } from '../bytes.js';
 import type { KeyCandidate, RecipientIdentifier } from '../cms/recipients.js';
 import { MailsealError } from '../errors.js';
-import { Certificate } from '../x509/certificate.js';
-import type { PrivateKey } from '../x509/keys.js';
+import type { Certificate } from '../x509/certificate.js';
 import { validatePath } from '../x509/path.js';
 import { authoritiesAbove } from './authorities.js';
-import { Claims } from './claims.js';
 import { inTurns, matchRecipients } from './matching.js';
-import { mayEncrypt, maySign, REASONS, recordOf, seconds, type User, userOf } from './record.js';
+import { mayEncrypt, maySign, REASONS, seconds, userOf } from './record.js';
+import { Recorder, type StoreRecord } from './recorder.js';
+import { createSchema, type Database, type Flavour, isOld, migrate, SCHEMA_VERSION, Use } from './schema.js';
 import { Sealer, type SealSettings } from './seal.js';
 import {
   type CertificateRow,
   certificatesOf,
-  createSchema,
-  type Database,
-  type EntryRows,
-  type Flavour,
-  insertEntries,
   MatchQuery,
+  type OwnedRow,
   ownersOf,
   removeCertificates,
-  SCHEMA_VERSION,
   summarizeUsers,
 } from './sql.js';
 import type {
@@ -42,6 +37,7 @@ import type {
   UserSummary,
 } from './store.js';
 import { certificateIn, Unsealed } from './stored.js';
+import { Writer } from './writer.js';
 
 /** Entries of one transaction: enough to spread its cost, few enough to let others write between. */
 const CHUNK = 250;
@@ -54,28 +50,28 @@ const MAX_CHAIN = 10;
 /** Those among which a path is searched: it takes no more signatures. */
 const MAX_INTERMEDIATES = 100;
 
-/** An entry that can be written. */
-interface Prepared {
-  readonly entry: StoreEntry;
-  readonly rows: Omit<EntryRows, 'users'>;
-  readonly users: readonly User[];
-}
-
 /** A certificate with the row that it was read from. */
 interface Stored {
   readonly row: CertificateRow;
   readonly certificate: Certificate;
 }
 
+/** A certificate of a user. */
+interface Owned extends Stored {
+  readonly row: OwnedRow;
+}
+
 export class SqlKeyStore implements KeyStore {
   readonly #db: Database;
   readonly #sealer: Sealer;
   readonly #matches: MatchQuery;
+  readonly bulk: Writer;
 
   private constructor(db: Database, sealer: Sealer, flavour: Flavour) {
     this.#db = db;
     this.#sealer = sealer;
     this.#matches = new MatchQuery(db, flavour);
+    this.bulk = new Writer(db, sealer);
   }
 
   /**
@@ -108,13 +104,10 @@ export class SqlKeyStore implements KeyStore {
     }
     const rows = await db.selectFrom('settings').select(['name', 'value']).execute();
     const settings = new Map(rows.map(({ name, value }) => [name, value]));
-    const version = settings.get('version');
-    if (version === undefined) throw new MailsealError('STORE_INVALID', 'the database is no key store');
-    if (version !== SCHEMA_VERSION) {
-      const message = `the key store has schema version ${version}; this mailseal reads ${SCHEMA_VERSION}`;
-      throw new MailsealError('STORE_INVALID', message);
-    }
-    return new SqlKeyStore(db, Sealer.open(sealKey, readSealSettings(settings)), flavour);
+    const old = isOld(settings.get('version'));
+    const sealer = Sealer.open(sealKey, readSealSettings(settings));
+    if (old) await migrate(db, flavour);
+    return new SqlKeyStore(db, sealer, flavour);
   }
 
   async add(entry: StoreEntry): Promise<AddOutcome> {
@@ -126,11 +119,12 @@ export class SqlKeyStore implements KeyStore {
   async addMany(entries: readonly StoreEntry[]): Promise<AddResult[]> {
     const results: AddResult[] = [];
     for (let at = 0; at < entries.length; at += CHUNK) {
-      const prepared = entries.slice(at, at + CHUNK).map((entry) => this.#tryPrepare(entry));
-      const good = prepared.filter((one): one is Prepared => !(one instanceof MailsealError));
-      const written = good.length === 0 ? [] : await this.#write(good);
+      const recorder = new Recorder(this.#sealer.state);
+      const records = entries.slice(at, at + CHUNK).map((entry) => tryRecord(recorder, entry));
+      const good = records.filter((one): one is StoreRecord => !(one instanceof MailsealError));
+      const written = good.length === 0 ? [] : await this.bulk.writeRecords(good);
       let next = 0;
-      for (const one of prepared) {
+      for (const one of records) {
         if (one instanceof MailsealError) results.push({ outcome: 'failed', error: one });
         else results.push(written[next++] as AddResult);
       }
@@ -138,85 +132,17 @@ export class SqlKeyStore implements KeyStore {
     return results;
   }
 
-  async #write(prepared: readonly Prepared[]): Promise<AddResult[]> {
-    return this.#db.transaction().execute(async (trx) => {
-      const withheld = await withheldFrom(trx, prepared);
-      const added = await insertEntries(
-        trx,
-        prepared.map(({ rows, users }, i) => {
-          return { ...rows, users: users.filter((user) => withheld[i]?.includes(user) !== true) };
-        }),
-      );
-      return prepared.map((_, i) => {
-        const addresses = withheld[i]?.map(({ address }) => address) ?? [];
-        return {
-          outcome: added[i] ? 'added' : 'present',
-          ...(addresses.length > 0 && { withheld: addresses }),
-        };
-      });
-    });
-  }
-
-  #tryPrepare(entry: StoreEntry): Prepared | MailsealError {
-    try {
-      return this.#prepare(entry);
-    } catch (error) {
-      if (error instanceof MailsealError) return error;
-      throw error;
-    }
-  }
-
-  #prepare(entry: StoreEntry): Prepared {
-    const { certificate, privateKey, user, friendlyName } = entry;
-    if (!(certificate instanceof Certificate)) throw new TypeError('certificate must be a Certificate');
-    if (privateKey !== undefined && !privateKey.publicKey.equals(certificate.publicKey)) {
-      const subject = certificate.subject.toString();
-      throw new MailsealError(
-        'KEY_MISMATCH',
-        `the private key does not belong to the certificate of ${subject}`,
-      );
-    }
-    const record = recordOf(certificate);
-    const addresses = user === undefined ? certificate.emails : user === null ? [] : [user];
-    const users = new Map(addresses.map(userOf).map((user) => [user.lookup, user]));
-    return {
-      entry,
-      users: [...users.values()],
-      rows: {
-        certificate: {
-          fingerprint: record.fingerprint,
-          der: record.der,
-          subject: record.subject,
-          subject_hash: record.subjectHash,
-          not_before: record.notBefore,
-          not_after: record.notAfter,
-          may_sign: Number(record.maySign),
-          may_encrypt: Number(record.mayEncrypt),
-          is_ca: Number(record.isCa),
-          spki_hash: record.spkiHash,
-          friendly_name: friendlyName ?? null,
-        },
-        identifiers: record.index.map((entry) => ({ ...entry, fingerprint: record.fingerprint })),
-        ...(privateKey && { sealed: this.#seal(privateKey, record.spkiHash) }),
-      },
-    };
-  }
-
-  #seal(privateKey: PrivateKey, spkiHash: Uint8Array): Uint8Array {
-    const pkcs8 = privateKey.toPkcs8();
-    try {
-      return this.#sealer.seal(pkcs8, spkiHash);
-    } finally {
-      wipe(pkcs8);
-    }
-  }
-
   users(): Promise<UserSummary[]> {
     return summarizeUsers(this.#db);
   }
 
   async history(user: string | null): Promise<StoredCertificate[]> {
-    return this.#describe(await this.#certificatesOf(user));
+    const owned = await this.#certificatesOf(user);
+    return (await this.#describe(owned)).map((described, i) => ({
+      ...described,
+      maySign: signs(owned[i] as Owned),
+      mayEncrypt: encrypts(owned[i] as Owned),
+    }));
   }
 
   async entries(user: string | null): Promise<KeyEntry[]> {
@@ -293,14 +219,14 @@ export class SqlKeyStore implements KeyStore {
   }
 
   /** Newest first. @throws MailsealError USER_UNKNOWN, STORE_INVALID */
-  async #certificatesOf(user: string | null): Promise<Stored[]> {
+  async #certificatesOf(user: string | null): Promise<Owned[]> {
     return (await this.#rowsOf(user))
       .map((row) => ({ row, certificate: certificateIn(row) }))
       .sort((a, b) => b.certificate.notBefore.getTime() - a.certificate.notBefore.getTime());
   }
 
   /** @throws MailsealError USER_UNKNOWN */
-  async #rowsOf(user: string | null): Promise<CertificateRow[]> {
+  async #rowsOf(user: string | null): Promise<OwnedRow[]> {
     if (user === null) return certificatesOf(this.#db, null);
     const { lookup, address } = userOf(user);
     const rows = await certificatesOf(this.#db, lookup);
@@ -311,7 +237,7 @@ export class SqlKeyStore implements KeyStore {
   }
 
   async signingEntry(user: string, now: Date): Promise<SigningEntry> {
-    const serves = ({ row, certificate }: Stored) => row.sealed !== null && maySign(certificate);
+    const serves = (owned: Owned) => owned.row.sealed !== null && signs(owned);
     const [{ row, certificate }] = await this.#usable(user, now, serves, 'to sign with');
     const chain = await this.chain(certificate); // before a key is open that would have to be wiped
     const unsealed = new Unsealed(this.#sealer);
@@ -328,8 +254,7 @@ export class SqlKeyStore implements KeyStore {
     now: Date,
     { trust }: EncryptionOptions = {},
   ): Promise<Certificate[]> {
-    const serves = ({ certificate }: Stored) => mayEncrypt(certificate);
-    const usable = await this.#usable(address, now, serves, 'to encrypt to');
+    const usable = await this.#usable(address, now, encrypts, 'to encrypt to');
     const certificates = usable.map(({ certificate }) => certificate);
     return trust === undefined ? certificates : this.#trusted(address, certificates, now, trust);
   }
@@ -357,9 +282,9 @@ export class SqlKeyStore implements KeyStore {
   async #usable(
     user: string,
     now: Date,
-    serves: (stored: Stored) => boolean,
+    serves: (owned: Owned) => boolean,
     use: string,
-  ): Promise<[Stored, ...Stored[]]> {
+  ): Promise<[Owned, ...Owned[]]> {
     const all = await this.#certificatesOf(user);
     const serving = all.filter(serves);
     const [first, ...others] = serving.filter(({ certificate }) => isValid(certificate, now));
@@ -404,23 +329,15 @@ function isValid({ notBefore, notAfter }: Certificate, now: Date): boolean {
 
 const day = (time: Date): string => time.toISOString().slice(0, 10);
 
-/** For each entry the addresses that it claims and does not get. */
-async function withheldFrom(db: Database, prepared: readonly Prepared[]): Promise<User[][]> {
-  const claimed = prepared.flatMap(({ entry, users }) => (entry.unconfirmed ? users : []));
-  if (claimed.length === 0) return [];
-  const claims = await Claims.load(
-    db,
-    claimed,
-    prepared.map(({ entry }) => entry.certificate),
-  );
-  const withheld: User[][] = [];
-  for (const { entry, users } of prepared) {
-    const refused: User[] = [];
-    for (const user of users) {
-      if (entry.unconfirmed && !(await claims.allows(entry.certificate, user))) refused.push(user);
-      else claims.give(entry.certificate, user);
-    }
-    withheld.push(refused);
+function tryRecord(recorder: Recorder, entry: StoreEntry): StoreRecord | MailsealError {
+  try {
+    return recorder.record(entry);
+  } catch (error) {
+    if (error instanceof MailsealError) return error;
+    throw error;
   }
-  return withheld;
 }
+
+const signs = ({ row, certificate }: Owned) => (row.uses & Use.SIGNING) !== 0 && maySign(certificate);
+const encrypts = ({ row, certificate }: Owned) =>
+  (row.uses & Use.ENCRYPTION) !== 0 && mayEncrypt(certificate);

@@ -15,7 +15,9 @@ import type { KeyCandidate, KeyFinder, RecipientIdentifier } from '../cms/recipi
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
-import { checkSealKey } from './seal.js';
+import type { LogEntry } from './joblog.js';
+import type { StoreRecord } from './recorder.js';
+import { checkSealKey, type SealerState } from './seal.js';
 
 export { generateSealKey, readSealKey, SEAL_KEY_LENGTH } from './seal.js';
 
@@ -31,17 +33,20 @@ export interface StoreEntry {
    * decides: what is there, or stands earlier in the list, was first. For certificates that come with their key.
    */
   unconfirmed?: boolean;
+  /**
+   * What its users are to use it for, of what the certificate allows: mail to it opens whatever this says. Default: all.
+   * Added again for another purpose, it serves for both; without one, for all.
+   */
+  purpose?: KeyPurpose;
   friendlyName?: string;
 }
 
+/** What a certificate is meant for where a user has one to sign with and another for mail to be encrypted to. */
+export type KeyPurpose = 'signing' | 'encryption';
+
 /** `added` if anything of the entry was new: certificate, key or owner. */
 export type AddOutcome = 'added' | 'present';
-export type AddResult =
-  | {
-      outcome: AddOutcome /** Addresses that it claims and was not given; not there if there are none. */;
-      withheld?: readonly string[];
-    }
-  | { outcome: 'failed'; error: MailsealError };
+export type AddResult = RecordResult | { outcome: 'failed'; error: MailsealError };
 
 export interface UserSummary {
   /** Null for the keys that are nobody's. */
@@ -55,7 +60,7 @@ export interface StoredCertificate {
   certificate: Certificate;
   friendlyName?: string;
   hasKey: boolean;
-  /** By key type, keyUsage and extKeyUsage; validity is another question. */
+  /** By key type, keyUsage, extKeyUsage and, in a user's history, purpose; validity is another question. */
   maySign: boolean;
   mayEncrypt: boolean;
   /** Addresses of its owners. */
@@ -150,6 +155,41 @@ export interface KeyStore extends KeyFinder {
    */
   remove(target: { user: string } | { certificate: Uint8Array }): Promise<Removed>;
   close(): Promise<void>;
+
+  /** What `importPfx` works with. */
+  readonly bulk: BulkWriter;
+}
+
+/** What came of one record. */
+export interface RecordResult {
+  outcome: AddOutcome;
+  /** Addresses that it claims and was not given; not there if there are none. */
+  withheld?: readonly string[];
+}
+
+/** One file of an import. */
+export interface BulkFile {
+  /** What the log knows it by: see import/identity.ts. */
+  readonly key: Uint8Array;
+  readonly records: readonly StoreRecord[];
+}
+
+/** The store as `importPfx` uses it: records are made in other threads, and what was done is logged. */
+export interface BulkWriter {
+  /** For a Recorder in any thread. Keep it as you keep the sealing key. */
+  readonly sealerState: SealerState;
+  /** What the log says of files, in their order; undefined for those that it does not know. */
+  logged(files: readonly Uint8Array[]): Promise<(LogEntry | undefined)[]>;
+  /**
+   * Writes files in their order, in one transaction: the records of each, and what `log` makes of their results. The same
+   * comes out however files are spread over calls.
+   */
+  writeFiles<F extends BulkFile>(
+    files: readonly F[],
+    log: (file: F, results: readonly RecordResult[]) => Omit<LogEntry, 'file'>,
+  ): Promise<void>;
+  /** An import has come to its end: what the log keeps only to take it up again goes. */
+  finish(): Promise<void>;
 }
 
 export interface OpenOptions {
@@ -157,6 +197,11 @@ export interface OpenOptions {
   sealKey: Uint8Array;
   /** Make the store if it is not there. Default true; readers pass false, so that a mistyped path is an error. */
   create?: boolean;
+  /**
+   * Work on a copy, which is gone when it is closed: to see what would come of something. The store itself is only read;
+   * where there is none, the copy is empty if `create` allows it.
+   */
+  scratch?: boolean;
 }
 
 /**
