@@ -44,6 +44,11 @@ const rsa = person({ subject: 'Alice', key: 'rsa', issuer: ca });
 const p256 = person({ subject: 'Bob', key: 'P-256', issuer: ca });
 const p384 = person({ subject: 'Carol', key: 'P-384', issuer: ca });
 const p521 = person({ subject: 'Dave', key: 'P-521', issuer: ca });
+const ed25519 = person({ subject: 'Frank', key: 'ed25519', issuer: ca });
+const ed448 = person({ subject: 'Grace', key: 'ed448', issuer: ca });
+const brainpool = (['256r', '384r', '512r', '256t', '384t', '512t'] as const).map((form) =>
+  person({ subject: form, key: `brainpoolP${form}1`, issuer: ca }),
+);
 
 function parse(message: Uint8Array): SignedData {
   return SignedData.parse(contentOfType(readContentInfo(message), OID.signedData));
@@ -86,6 +91,15 @@ describe('sign and verify', () => {
     ['P-384', p384, 'ecdsa', 'sha384'],
     ['P-521', p521, 'ecdsa', 'sha512'],
     ['P-256, SHA-512', { ...p256, digest: 'sha512' }, 'ecdsa', 'sha512'],
+    ['Ed25519', ed25519, 'ed25519', 'sha512'],
+    ['Ed25519, SHA-512', { ...ed25519, digest: 'sha512' }, 'ed25519', 'sha512'],
+    ['Ed448', ed448, 'ed448', 'shake256'],
+    ...brainpool.map((one): [string, Signer, string, string] => [
+      one.certificate.publicKey.curve as string,
+      one,
+      'ecdsa',
+      `sha${one.certificate.publicKey.curve?.slice(10, 13)}`,
+    ]),
   ];
   for (const [name, signer, kind, digest] of schemes) {
     for (const signerIdentifier of ['issuerAndSerialNumber', 'subjectKeyIdentifier'] as const) {
@@ -133,16 +147,22 @@ describe('sign and verify', () => {
 
   it('several signers over one chain: every signer is reported, every certificate is there once', () => {
     const chain = [Certificate.parse(ca.certificate)];
-    const signers = [rsa, p384, p256].map((signer) => ({ ...signer, chain }));
+    const pss: Signer = { ...rsa, scheme: 'rsassa-pss' };
+    const signers = [rsa, p384, p256, pss, ed25519, ed448].map((signer) => ({ ...signer, chain }));
     const message = signData(CONTENT, { signers });
     parseDer(message, { strict: true });
     const signed = parse(message);
     expect(signed.certificates.map((certificate) => certificate.subject.toString()).sort()).toEqual(
-      ['CN=Alice', 'CN=Bob', 'CN=Carol', 'CN=Test CA'].sort(),
+      ['CN=Alice', 'CN=Bob', 'CN=Carol', 'CN=Frank', 'CN=Grace', 'CN=Test CA'].sort(),
     );
-    expect(signed.digestAlgorithms.map(({ oid }) => oid).sort()).toEqual([OID.sha256, OID.sha384]);
+    expect(signed.digestAlgorithms.map(({ oid }) => oid).sort()).toEqual(
+      [OID.sha256, OID.sha384, OID.sha512, OID.shake256Len].sort(),
+    );
     const results = verifySignedData(signed);
-    expect(results.map(outcome)).toEqual(['valid', 'valid', 'valid']);
+    expect(results.map(outcome)).toEqual(signers.map(() => 'valid'));
+    expect(new Set(results.map(({ scheme }) => scheme?.kind))).toEqual(
+      new Set(['rsa-pkcs1', 'rsa-pss', 'ecdsa', 'ed25519', 'ed448']),
+    );
   });
 
   it('one signer of two is not valid: the other one still is', () => {
@@ -233,9 +253,20 @@ describe('signData refuses', () => {
       'KEY_UNSUITABLE',
     ],
     [
-      'an Ed25519 key',
-      () => ({ signers: [person({ subject: 'E', key: 'ed25519' })] }),
+      'an X25519 key',
+      () => ({ signers: [person({ subject: 'E', key: 'x25519', issuer: ca, keyUsage: null })] }),
       'UNSUPPORTED_ALGORITHM',
+    ],
+    ['secp256k1', () => ({ signers: [person({ subject: 'E', key: 'secp256k1' })] }), 'UNSUPPORTED_ALGORITHM'],
+    [
+      'an Ed25519 key with SHA-256 (RFC 8419 2.3)',
+      () => ({ signers: [{ ...ed25519, digest: 'sha256' }] }),
+      'KEY_UNSUITABLE',
+    ],
+    [
+      'an Ed448 key with SHA-512 (RFC 8419 2.3)',
+      () => ({ signers: [{ ...ed448, digest: 'sha512' }] }),
+      'KEY_UNSUITABLE',
     ],
     [
       'a name by key identifier where the certificate has none',
@@ -273,8 +304,11 @@ interface Forgery {
   unsigned?: readonly Uint8Array[];
   /** What is signed instead of the DER of the attributes, or of the content. */
   signedOctets?: Uint8Array;
-  hash?: string;
+  /** Null: the algorithm of the key has its own. */
+  hash?: string | null;
   digestOid?: string;
+  /** Encoded digestAlgorithm, in place of the OID alone. */
+  digestAlgorithm?: (w: DerWriter) => void;
   signatureAlgorithm?: (w: DerWriter) => void;
 }
 
@@ -323,12 +357,12 @@ const ECDSA = (w: DerWriter) => w.sequence((w) => w.oid(OID.ecdsaWithSHA256));
 
 function forge(signer: Person, forgery: Forgery = {}): Uint8Array {
   const { content = CONTENT, contentType = OID.data, hash = 'sha256', digestOid = OID.sha256 } = forgery;
-  const { attributes = [typeAttribute(contentType), digestAttribute(content, hash)] } = forgery;
+  const { attributes = [typeAttribute(contentType), digestAttribute(content, hash ?? 'sha512')] } = forgery;
   const signedOctets =
     forgery.signedOctets ?? (attributes === null ? content : writeDer((w) => w.setOf(attributes)));
   const key = createPrivateKey({ key: Buffer.from(signer.issued.privateKey), format: 'der', type: 'pkcs8' });
   const { serialNumber, issuer } = signer.certificate;
-  const digestAlgorithm = (w: DerWriter) => w.sequence((w) => w.oid(digestOid));
+  const digestAlgorithm = forgery.digestAlgorithm ?? ((w: DerWriter) => w.sequence((w) => w.oid(digestOid)));
   return writeDer((w) =>
     w.sequence((w) => {
       w.oid(OID.signedData);
@@ -384,6 +418,21 @@ describe('what verifies, and what does not', () => {
   );
   const sequence = writeDer((w) => w.sequence((w) => w.utf8('PKCS#7 content')));
   const inner = sequence.subarray(2);
+  const ed = (oid: string): Forgery => ({
+    hash: null,
+    signatureAlgorithm: (w) => w.sequence((w) => w.oid(oid)),
+  });
+  const shakeDigest = createHash('shake256', { outputLength: 64 }).update(CONTENT).digest();
+  const ed448Shake: Forgery = {
+    ...ed(OID.Ed448),
+    digestOid: OID.shake256,
+    attributes: [typeAttribute(), attribute(OID.messageDigest, (w) => w.octets(shakeDigest))],
+  };
+  const shake = (bits: number) => (w: DerWriter) =>
+    w.sequence((w) => {
+      w.oid(OID.shake256Len);
+      w.integer(bits);
+    });
   const rows: [name: string, signer: Person, forgery: Forgery, outcome: string][] = [
     ['contentType and messageDigest are enough', p256, {}, 'valid'],
     ['no signed attributes: the signature is over the content', p256, { attributes: null }, 'valid'],
@@ -525,10 +574,63 @@ describe('what verifies, and what does not', () => {
     ['an unsigned attribute', p256, { unsigned: [attribute(OID.timeStampToken, (w) => w.null())] }, 'valid'],
     ['another digest than the signature has', p256, { digestOid: OID.sha384 }, 'CMS_MALFORMED'],
     [
-      'the digest MD5',
+      'the digest MD4',
       rsa,
-      { hash: 'md5', digestOid: OID.md5, signatureAlgorithm: RSA },
+      { hash: 'md5', digestOid: OID.md4, signatureAlgorithm: RSA },
       'UNSUPPORTED_ALGORITHM',
+    ],
+    [
+      'MD5 in the signature, and another digest',
+      rsa,
+      { hash: 'md5', signatureAlgorithm: (w) => w.sequence((w) => w.oid(OID.md5WithRSAEncryption)) },
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    ['Ed25519 over signed attributes', ed25519, { ...ed(OID.Ed25519), digestOid: OID.sha512 }, 'valid'],
+    [
+      'Ed25519 over bare content',
+      ed25519,
+      { ...ed(OID.Ed25519), digestOid: OID.sha512, attributes: null },
+      'valid',
+    ],
+    [
+      'Ed25519, signedAttrs confused with content',
+      ed25519,
+      { ...ed(OID.Ed25519), digestOid: OID.sha512, attributes: null, content: attributeSet },
+      'SIGNATURE_INVALID',
+    ],
+    ['Ed25519 with a SHA-256 digest (RFC 8419 2.3)', ed25519, ed(OID.Ed25519), 'CMS_MALFORMED'],
+    ['Ed448 with SHAKE256, its length said', ed448, { ...ed448Shake, digestAlgorithm: shake(512) }, 'valid'],
+    ['Ed448 with SHAKE256, its length not said (RFC 8702)', ed448, ed448Shake, 'valid'],
+    ['Ed448 over bare content', ed448, { ...ed448Shake, attributes: null }, 'valid'],
+    [
+      'Ed448 with SHAKE256 of 32 octets',
+      ed448,
+      { ...ed448Shake, digestAlgorithm: shake(256) },
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    [
+      'Ed448 with id-shake256-len that says no length',
+      ed448,
+      { ...ed448Shake, digestOid: OID.shake256Len },
+      'CMS_MALFORMED',
+    ],
+    ['Ed448 with a SHA-512 digest', ed448, { ...ed(OID.Ed448), digestOid: OID.sha512 }, 'CMS_MALFORMED'],
+    ['an Ed448 signature by an Ed25519 key', ed25519, ed448Shake, 'KEY_UNSUITABLE'],
+    [
+      'rsaEncryption with SHAKE256, which PKCS#1 does not have',
+      rsa,
+      { digestOid: OID.shake256, signatureAlgorithm: RSA },
+      'UNSUPPORTED_ALGORITHM',
+    ],
+    [
+      'RSA with SHA3-256 (RFC 9688)',
+      rsa,
+      {
+        hash: 'sha3-256',
+        digestOid: OID.sha3_256,
+        signatureAlgorithm: (w) => w.sequence((w) => w.oid(OID.rsaWithSHA3_256)),
+      },
+      'valid',
     ],
     ['a digest nobody knows', p256, { digestOid: '1.2.3.4' }, 'UNSUPPORTED_ALGORITHM'],
     [
@@ -561,16 +663,21 @@ describe('what verifies, and what does not', () => {
     });
   }
 
-  it('SHA-1 verifies and is reported as weak', () => {
-    const result = only(verify(forge(rsa, { hash: 'sha1', digestOid: OID.sha1, signatureAlgorithm: RSA })));
-    expect(outcome(result)).toBe('valid');
-    expect(result.weak).toBe(true);
-  });
+  for (const [hash, digestOid] of [
+    ['sha1', OID.sha1],
+    ['md5', OID.md5],
+  ] as const) {
+    it(`${hash} verifies and is reported as weak`, () => {
+      const result = only(verify(forge(rsa, { hash, digestOid, signatureAlgorithm: RSA })));
+      expect(outcome(result)).toBe('valid');
+      expect(result.weak).toBe(true);
+    });
+  }
 
   it('an unsupported algorithm is named', () => {
-    const { error } = only(verify(forge(rsa, { hash: 'md5', digestOid: OID.md5, signatureAlgorithm: RSA })));
-    expect(error?.oid).toBe(OID.md5);
-    expect(error?.message).toContain('md5');
+    const { error } = only(verify(forge(rsa, { hash: 'md5', digestOid: OID.md4, signatureAlgorithm: RSA })));
+    expect(error?.oid).toBe(OID.md4);
+    expect(error?.message).toContain('md4');
   });
 
   it('values in BER inside the attributes are signed as DER', () => {

@@ -117,11 +117,12 @@ describe('RSA numbers', () => {
       ),
     );
     expect(restricted.algorithm).toBe('rsa-pss');
-    expect(restricted.pss).toEqual({ hash: 'sha256', saltLength: 32 });
+    expect(restricted.pss).toEqual({ hash: 'sha256', maskHash: 'sha256', saltLength: 32 });
     expect(restricted.equals(PublicKey.parse(rsaSpki((w) => w.null(), OID.rsaEncryption)))).toBe(true);
     expect(PublicKey.parse(rsaSpki(() => {}, OID.rsassaPss)).pss).toBeUndefined();
     expect(PublicKey.parse(rsaSpki((w) => w.sequence(() => {}), OID.rsassaPss)).pss).toEqual({
       hash: 'sha1',
+      maskHash: 'sha1',
       saltLength: 20,
     });
   });

@@ -70,6 +70,21 @@ const pssSign = (hash: string, saltLength: number) =>
   sign(hash, data, { key: rsa.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
 const sha256Pss = (salt: number) => pss({ hash: OID.sha256, maskHash: OID.sha256, salt });
 
+/** Signs with MGF1 of another hash, which takes a key that is restricted to it. */
+const mixedPss = (hashAlgorithm: string, mgf1HashAlgorithm: string, saltLength: number) => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa-pss', {
+    modulusLength: 1024,
+    hashAlgorithm,
+    mgf1HashAlgorithm,
+    saltLength,
+  });
+  const key = { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
+  return { publicKey, signature: sign(hashAlgorithm, data, key) };
+};
+const sha256WithSha1 = mixedPss('sha256', 'sha1', 20);
+const sha1WithSha512 = mixedPss('sha1', 'sha512', 5);
+const brainpool = generateKeyPairSync('ec', { namedCurve: 'brainpoolP384t1' });
+
 describe('valid signatures', () => {
   test.each<[string, DerNode, KeyObject, Buffer]>([
     [
@@ -111,6 +126,48 @@ describe('valid signatures', () => {
     ['PSS defaults', algorithm(OID.rsassaPss, pss({})), rsa.publicKey, pssSign('sha1', 20)],
     ['PSS SHA-256, salt 32', algorithm(OID.rsassaPss, sha256Pss(32)), rsa.publicKey, pssSign('sha256', 32)],
     ['PSS SHA-256, no salt', algorithm(OID.rsassaPss, sha256Pss(0)), rsa.publicKey, pssSign('sha256', 0)],
+    [
+      'PSS SHA-3',
+      algorithm(OID.rsassaPss, pss({ hash: OID.sha3_256, maskHash: OID.sha3_256, salt: 32 })),
+      rsa.publicKey,
+      pssSign('sha3-256', 32),
+    ],
+    [
+      'PSS SHA-512/256',
+      algorithm(OID.rsassaPss, pss({ hash: OID.sha512_256, maskHash: OID.sha512_256, salt: 1 })),
+      rsa.publicKey,
+      pssSign('sha512-256', 1),
+    ],
+    [
+      'PSS whose MGF1 hash is left at SHA-1',
+      algorithm(OID.rsassaPss, pss({ hash: OID.sha256 })),
+      sha256WithSha1.publicKey,
+      sha256WithSha1.signature,
+    ],
+    [
+      'PSS with another MGF1 hash',
+      algorithm(OID.rsassaPss, pss({ maskHash: OID.sha512, salt: 5, trailer: 1 })),
+      sha1WithSha512.publicKey,
+      sha1WithSha512.signature,
+    ],
+    [
+      'RSA SHA-512/224',
+      algorithm(OID.sha512_224WithRSAEncryption, nullParameters),
+      rsa.publicKey,
+      sign('sha512-224', data, rsa.privateKey),
+    ],
+    [
+      'RSA SHA3-384',
+      algorithm(OID.rsaWithSHA3_384, nullParameters),
+      rsa.publicKey,
+      sign('sha3-384', data, rsa.privateKey),
+    ],
+    [
+      'ECDSA brainpoolP384t1 SHA3-512',
+      algorithm(OID.ecdsaWithSHA3_512),
+      brainpool.publicKey,
+      sign('sha3-512', data, brainpool.privateKey),
+    ],
     ['ECDSA P-256 SHA-1', algorithm(OID.ecdsaWithSHA1), p256.publicKey, sign('sha1', data, p256.privateKey)],
     [
       'ECDSA P-256 SHA-256',
@@ -195,10 +252,11 @@ describe('RSA signature forgery: a signature of the wrong length (RFC 8017 8.1.2
   });
 });
 
-describe('RSA signature forgery (CVE-2026-33894), ECDSA forgery: Project Wycheproof', () => {
+describe('RSA signature forgery (CVE-2026-33894), ECDSA and Ed25519 forgery (CVE-2026-33895): Project Wycheproof', () => {
   interface Group {
     publicKeyDer: string;
-    sha: string;
+    /** Not of EdDSA. */
+    sha?: string;
     sLen?: number;
     tests: { tcId: number; comment: string; msg: string; sig: string; result: string }[];
   }
@@ -210,6 +268,9 @@ describe('RSA signature forgery (CVE-2026-33894), ECDSA forgery: Project Wychepr
     ['rsa_pss_2048_sha1_mgf1_20', 'rsa-pss', 88],
     ['rsa_pss_2048_sha256_mgf1_32', 'rsa-pss', 108],
     ['rsa_pss_3072_sha256_mgf1_32_params', 'rsa-pss', 108],
+    ['rsa_pss_4096_sha512_mgf1_64', 'rsa-pss', 179],
+    ['ecdsa_brainpoolP256r1_sha256', 'ecdsa', 485],
+    ['ed25519', 'ed25519', 151],
     ['ecdsa_secp256r1_sha256', 'ecdsa', 484],
     ['ecdsa_secp384r1_sha384', 'ecdsa', 504],
   ])('%s', (name, kind, count) => {
@@ -218,8 +279,13 @@ describe('RSA signature forgery (CVE-2026-33894), ECDSA forgery: Project Wychepr
     let seen = 0;
     for (const { publicKeyDer, sha, sLen, tests } of testGroups) {
       const key = PublicKey.parse(hex(publicKeyDer));
-      const hash = sha.replace('-', '').toLowerCase() as HashName;
-      const scheme = { kind, oid: '', hash, ...(sLen !== undefined && { saltLength: sLen }) };
+      const hash = sha?.replace('-', '').toLowerCase() as HashName | undefined;
+      const scheme = {
+        kind,
+        oid: '',
+        ...(hash && { hash }),
+        ...(sLen !== undefined && { saltLength: sLen }),
+      };
       for (const { tcId, comment, msg, sig, result } of tests) {
         // `acceptable` is a DigestInfo without its NULL: not the exact one, and refused.
         const valid = verifyWithScheme(scheme, key, hex(msg), hex(sig));
@@ -279,6 +345,8 @@ describe('refused algorithms', () => {
   test.each<[string, DerNode, string]>([
     ['MD5', algorithm(OID.md5WithRSAEncryption, nullParameters), 'UNSUPPORTED_ALGORITHM'],
     ['MD2', algorithm(OID.md2WithRSAEncryption, nullParameters), 'UNSUPPORTED_ALGORITHM'],
+    ['PSS with SHAKE256', algorithm(OID.rsassaPssShake256), 'UNSUPPORTED_ALGORITHM'],
+    ['ECDSA with SHAKE128', algorithm(OID.ecdsaWithShake128), 'UNSUPPORTED_ALGORITHM'],
     ['DSA', algorithm(OID.dsaWithSha1), 'UNSUPPORTED_ALGORITHM'],
     ['an unknown one', algorithm('1.2.3.4'), 'UNSUPPORTED_ALGORITHM'],
     [
@@ -290,16 +358,6 @@ describe('refused algorithms', () => {
     ['Ed25519 with NULL', algorithm(OID.Ed25519, nullParameters), 'X509_MALFORMED'],
     ['PSS without parameters', algorithm(OID.rsassaPss), 'X509_MALFORMED'],
     ['PSS with NULL', algorithm(OID.rsassaPss, nullParameters), 'ASN1_UNEXPECTED'],
-    [
-      'PSS with another MGF1 hash',
-      algorithm(OID.rsassaPss, pss({ hash: OID.sha256, maskHash: OID.sha384 })),
-      'UNSUPPORTED_ALGORITHM',
-    ],
-    [
-      'PSS whose MGF1 hash is left at SHA-1',
-      algorithm(OID.rsassaPss, pss({ hash: OID.sha256 })),
-      'UNSUPPORTED_ALGORITHM',
-    ],
     [
       'PSS with another mask',
       algorithm(OID.rsassaPss, pss({ hash: OID.sha256, mask: '1.2.3', maskHash: OID.sha256 })),
@@ -346,6 +404,27 @@ describe('a key of another kind is refused', () => {
   });
 });
 
+describe('MD5', () => {
+  const node = algorithm(OID.md5WithRSAEncryption, nullParameters);
+  test('verifies where CMS names it in digestAlgorithm too, and never with another digest', () => {
+    const scheme = readSignatureAlgorithm(node, 'md5');
+    expect(scheme).toEqual({ kind: 'rsa-pkcs1', oid: OID.md5WithRSAEncryption, hash: 'md5' });
+    const signature = sign('md5', data, rsa.privateKey);
+    expect(verifyWithScheme(scheme, publicKey(rsa.publicKey), data, signature)).toBe(true);
+    expect(() => readSignatureAlgorithm(node, 'sha256')).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_ALGORITHM', oid: OID.md5WithRSAEncryption }),
+    );
+  });
+});
+
+test('secp256k1 verifies nothing, and is named', () => {
+  const { publicKey: key, privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
+  const check = () =>
+    verifySignature(algorithm(OID.ecdsaWithSHA256), publicKey(key), data, sign('sha256', data, privateKey));
+  expect(check).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_ALGORITHM', oid: OID.secp256k1 }));
+  expect(check).toThrow('secp256k1');
+});
+
 describe('an RSASSA-PSS key (RFC 4055 section 1.2)', () => {
   const bits = publicKey(rsa.publicKey).bits;
   const restricted = (parameters: (w: DerWriter) => void) =>
@@ -373,6 +452,8 @@ describe('an RSASSA-PSS key (RFC 4055 section 1.2)', () => {
     expect(() => verifySignature(sha256, restricted(sha256Pss(33)), data, pssSign('sha256', 32))).toThrow(
       unsuitable,
     );
+    const otherMask = restricted(pss({ hash: OID.sha256, salt: 32 }));
+    expect(() => verifySignature(sha256, otherMask, data, pssSign('sha256', 32))).toThrow(unsuitable);
     const sha1 = algorithm(OID.rsassaPss, pss({}));
     expect(() => verifySignature(sha1, restricted(sha256Pss(20)), data, pssSign('sha1', 20))).toThrow(
       unsuitable,
@@ -384,7 +465,8 @@ describe('BoringSSL: self-signed PSS certificates', () => {
   const paths = readIndex('boringssl-pkcs').flatMap(({ path }) =>
     /\/pss_.*\.pem$/.test(path) ? [path] : [],
   );
-  const bad = /syntax_error|mgf1_sha384|salt_overflow|unknown_mgf|wrong_trailer/;
+  // BoringSSL also refuses MGF1 with another hash; OpenSSL and we read it.
+  const bad = /syntax_error|salt_overflow|unknown_mgf|wrong_trailer/;
 
   test.each(paths)('%s', (path) => {
     const [block] = readPem(readVector('boringssl-pkcs', path));

@@ -1,12 +1,11 @@
 /**
  * SignedData (RFC 5652 section 5): reading and verifying, BER and PKCS#7 1.5 included. Signatures are RSASSA-PKCS1-v1_5
- * (RFC 3370 3.2, RFC 5754), RSASSA-PSS (RFC 4056), ECDSA (RFC 5753 2.1, RFC 5754) and Ed25519 (RFC 8419).
+ * (RFC 3370 3.2, RFC 5754), RSASSA-PSS (RFC 4056), ECDSA (RFC 5753 2.1, RFC 5754), Ed25519 and Ed448 (RFC 8419).
  * Certificates in a message are candidates for its signers, never trust anchors: whether a signer's certificate may be
  * trusted is the S/MIME layer's question. Every signer is reported, a message without any is NOT_SIGNED.
- * Refused: MD5 and older digests; SHA-1 verifies, and is reported as weak. Making signatures is in signing.ts.
+ * Refused: digests older than MD5; MD5 and SHA-1 verify, and are reported as weak. Making signatures is in signing.ts.
  */
 
-import { hash } from 'node:crypto';
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
@@ -15,14 +14,9 @@ import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { assertBytes, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { computeDigest, type DigestName, isWeakDigest, readSignerDigest } from '../x509/digests.js';
 import { knownCertificate } from '../x509/known.js';
-import {
-  type HashName,
-  readSignatureAlgorithm,
-  type SignatureScheme,
-  verifyWithScheme,
-} from '../x509/signature.js';
-import { readDigestAlgorithm } from './algorithms.js';
+import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
 import {
   type Attribute,
   asReceived,
@@ -36,6 +30,7 @@ import { readEncapsulated } from './content.js';
 import { type CertificateIdentifier, describeIdentifier, identifies, readIdentifier } from './identifiers.js';
 
 export {
+  type MessageDigest,
   type SignDataOptions,
   type Signer,
   type SigningDigest,
@@ -138,11 +133,11 @@ export interface SignerResult {
   /** The certificate whose key verifies the signature; if none does, the one that the signer names. */
   readonly certificate?: Certificate;
   /** Undefined if the algorithm is not supported. */
-  readonly digest?: HashName;
+  readonly digest?: DigestName;
   readonly scheme?: SignatureScheme;
   /** Absent if there are none, or they can't be read. Only those of a valid signer are worth anything. */
   readonly signedAttributes?: SignedAttributes;
-  /** Made with SHA-1, for which collisions can be computed, or with an RSA key below 1024 bits. */
+  /** Made with MD5 or SHA-1, for which collisions can be computed, or with an RSA key below 1024 bits. */
   readonly weak: boolean;
   readonly valid: boolean;
   /** Why it is not valid. */
@@ -157,7 +152,7 @@ export interface VerifyOptions {
 }
 
 /** The content's digests, each computed once, however many signers use it. */
-type Digests = (name: HashName) => Uint8Array;
+type Digests = (name: DigestName) => Uint8Array;
 
 /**
  * Checks every signer's signature over the content.
@@ -169,9 +164,9 @@ export function verifySignedData(signed: SignedData, options: VerifyOptions = {}
     throw signed.node.fail('NOT_SIGNED', 'SignedData without any signer');
   }
   const content = signedContent(signed, options.content);
-  const computed = new Map<HashName, Uint8Array>();
+  const computed = new Map<DigestName, Uint8Array>();
   const digests: Digests = (name) => {
-    const digest = computed.get(name) ?? hash(name, content, 'buffer');
+    const digest = computed.get(name) ?? computeDigest(name, content);
     computed.set(name, digest);
     return digest;
   };
@@ -230,11 +225,11 @@ class Verification {
     const result = this.#result;
     const [named] = this.#candidates;
     if (named !== undefined) result.certificate = named;
-    const digest = readDigestAlgorithm(info.digestAlgorithm);
+    const digest = readSignerDigest(info.digestAlgorithm);
     result.digest = digest;
     const scheme = readSignatureAlgorithm(info.signatureAlgorithm.node, digest);
     result.scheme = scheme;
-    result.weak = digest === 'sha1';
+    result.weak = isWeakDigest(digest);
     checkHash(scheme, digest, info);
     if (named === undefined) {
       throw info.node.fail('SIGNER_UNKNOWN', `no certificate with ${describeIdentifier(info.identifier)}`);
@@ -309,14 +304,15 @@ class Verification {
 /** RSA keys below it have been factored. */
 const MIN_STRONG_BITS = 1024;
 
+/** What EdDSA hashes with itself is what the content is digested with: RFC 8419 2.3. */
+const OWN_DIGESTS: Partial<Record<SignatureScheme['kind'], DigestName>> = {
+  ed25519: 'sha512',
+  ed448: 'shake256',
+};
+
 /** RFC 4056 section 3, RFC 5754 section 3, RFC 8419 3.1: the signature's hash is the one of digestAlgorithm. */
-function checkHash(scheme: SignatureScheme, digest: HashName, info: SignerInfo): void {
-  const wanted = scheme.kind === 'ed25519' ? 'sha512' : scheme.hash;
-  if (scheme.kind === 'ed448') {
-    throw info.signatureAlgorithm.node.fail('UNSUPPORTED_ALGORITHM', 'signatures with Ed448', {
-      oid: scheme.oid,
-    });
-  }
+function checkHash(scheme: SignatureScheme, digest: DigestName, info: SignerInfo): void {
+  const wanted = scheme.hash ?? OWN_DIGESTS[scheme.kind];
   if (wanted !== digest) {
     throw info.node.fail('CMS_MALFORMED', `digestAlgorithm is ${digest}, but the signature's is ${wanted}`);
   }

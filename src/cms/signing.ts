@@ -1,18 +1,21 @@
 /**
- * Making SignedData (RFC 5652 section 5): RSASSA-PKCS1-v1_5 (RFC 5754), RSASSA-PSS (RFC 4056) and ECDSA on P-256, P-384
- * and P-521 (RFC 5753 2.1), always with signed attributes: a signature over bare content could be taken for one over
- * attributes. Refused: SHA-1, a key that is not its certificate's or is too short, a certificate that is not for signing
- * or not for mail, or that is not valid.
+ * Making SignedData (RFC 5652 section 5): RSASSA-PKCS1-v1_5 (RFC 5754), RSASSA-PSS (RFC 4056), ECDSA on P-256, P-384,
+ * P-521 and the Brainpool curves (RFC 5753 2.1, RFC 5639), Ed25519 and Ed448 (RFC 8419), always with signed attributes: a
+ * signature over bare content could be taken for one over attributes. Refused: SHA-1, a key that is not its certificate's
+ * or is too short, a certificate that is not for signing or not for mail, or that is not valid.
  * Exported by signed.ts; used by the S/MIME layer.
  */
-import { constants, hash, sign } from 'node:crypto';
+import { constants, createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, assertOneOf, concat, equal } from '../bytes.js';
+import { assertBytes, assertOneOf, buffer, concat, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { computeDigest, digestOid } from '../x509/digests.js';
 import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
+import { type PssParameters, writePssParameters } from '../x509/pss.js';
+import { unsupportedCurve } from '../x509/signature.js';
 import { DIGEST_LENGTH } from './algorithms.js';
 import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
@@ -26,7 +29,10 @@ export interface Signer {
   readonly certificate: Certificate;
   /** Certificates between the signer's and a trust anchor, to go with the message. */
   readonly chain?: readonly Certificate[];
-  /** Default SHA-256; with EC keys the digest that fits the curve; with a restricted RSASSA-PSS key its own. */
+  /**
+   * Default SHA-256; with EC keys the digest that fits the curve; with a restricted RSASSA-PSS key its own. An Ed25519 key
+   * takes SHA-512 only, an Ed448 key none of these: its own is SHAKE256.
+   */
   readonly digest?: SigningDigest;
   /** RSA keys only. Default RSASSA-PKCS1-v1_5; RSASSA-PSS for keys that are for nothing else. */
   readonly scheme?: SigningScheme;
@@ -48,21 +54,18 @@ export interface SignDataOptions {
   readonly signerIdentifier?: CertificateIdentifier['type'];
 }
 
-const DIGEST_OIDS: Readonly<Record<SigningDigest, string>> = {
-  sha256: OID.sha256,
-  sha384: OID.sha384,
-  sha512: OID.sha512,
-};
+const DIGESTS: readonly SigningDigest[] = ['sha256', 'sha384', 'sha512'];
 
 const SCHEMES: readonly SigningScheme[] = ['rsassa-pkcs1-v1_5', 'rsassa-pss'];
 
+/** What a message is digested with: SHAKE256 by Ed448 alone (RFC 8419 2.3). */
+export type MessageDigest = SigningDigest | 'shake256';
+
 /** How one signer signs. */
-interface Plan {
-  readonly digest: SigningDigest;
-  readonly kind: 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa';
-  /** RSASSA-PSS: octets. */
-  readonly saltLength: number;
-}
+type Plan =
+  | { readonly kind: 'rsa-pkcs1' | 'ecdsa'; readonly digest: SigningDigest }
+  | { readonly kind: 'rsa-pss'; readonly digest: SigningDigest; readonly pss: PssParameters }
+  | { readonly kind: 'ed25519' | 'ed448'; readonly digest: MessageDigest };
 
 /** {@link signedPieces} in one. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
@@ -72,7 +75,7 @@ export function signData(content: Uint8Array, options: SignDataOptions): Uint8Ar
 export interface SignedPieces {
   readonly pieces: Pieces;
   /** The digests of the signers, each once. */
-  readonly digests: readonly SigningDigest[];
+  readonly digests: readonly MessageDigest[];
 }
 
 /**
@@ -88,9 +91,9 @@ export function signedPieces(content: Uint8Array, options: SignDataOptions): Sig
   const { signingTime = now } = options;
   if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
   const plans = signers.map((signer) => ({ signer, plan: planFor(signer, now) }));
-  const digests = new Map<SigningDigest, Uint8Array>();
+  const digests = new Map<MessageDigest, Uint8Array>();
   for (const { plan } of plans) {
-    if (!digests.has(plan.digest)) digests.set(plan.digest, hash(plan.digest, content, 'buffer'));
+    if (!digests.has(plan.digest)) digests.set(plan.digest, computeDigest(plan.digest, content));
   }
   const signerInfos = plans.map(({ signer, plan }) => {
     const messageDigest = digests.get(plan.digest) as Uint8Array;
@@ -135,6 +138,12 @@ const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
   'P-256': 'sha256',
   'P-384': 'sha384',
   'P-521': 'sha512',
+  brainpoolP256r1: 'sha256',
+  brainpoolP384r1: 'sha384',
+  brainpoolP512r1: 'sha512',
+  brainpoolP256t1: 'sha256',
+  brainpoolP384t1: 'sha384',
+  brainpoolP512t1: 'sha512',
 };
 
 function planFor(signer: Signer, now: Date): Plan {
@@ -148,42 +157,54 @@ function planFor(signer: Signer, now: Date): Plan {
   }
   checkUsable(certificate, now);
   if (scheme !== undefined) assertOneOf(scheme, SCHEMES, 'scheme');
-  if (digest !== undefined && !Object.hasOwn(DIGEST_OIDS, digest)) {
-    throw new RangeError(`digest must be one of ${Object.keys(DIGEST_OIDS).join(', ')}`);
-  }
-  const plan = planForKey(publicKey, digest, scheme);
-  if (!Object.hasOwn(DIGEST_OIDS, plan.digest)) {
-    throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} is restricted to ${plan.digest}`);
-  }
-  return plan as Plan;
+  if (digest !== undefined) assertOneOf(digest, DIGESTS, 'digest');
+  return planForKey(publicKey, digest, scheme);
 }
 
-function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: SigningScheme) {
+function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: SigningScheme): Plan {
   const { algorithm, algorithmOid: oid, curve, pss } = publicKey;
   switch (algorithm) {
     case 'rsa':
-    case 'rsa-pss': {
-      const chosen = digest ?? pss?.hash ?? 'sha256';
-      if (algorithm === 'rsa' && scheme !== 'rsassa-pss')
-        return { digest: chosen, kind: 'rsa-pkcs1', saltLength: 0 };
-      if (scheme === 'rsassa-pkcs1-v1_5' || (pss !== undefined && pss.hash !== chosen)) {
-        throw new MailsealError('KEY_UNSUITABLE', 'the RSASSA-PSS key is restricted to other parameters');
+      if (scheme !== 'rsassa-pss') return { kind: 'rsa-pkcs1', digest: digest ?? 'sha256' };
+      return planPss(undefined, digest);
+    case 'rsa-pss':
+      if (scheme === 'rsassa-pkcs1-v1_5') {
+        throw new MailsealError('KEY_UNSUITABLE', 'the key is for RSASSA-PSS only');
       }
-      const saltLength = Math.max(DIGEST_LENGTH[chosen], pss?.saltLength ?? 0);
-      return { digest: chosen, kind: 'rsa-pss', saltLength };
-    }
+      return planPss(pss, digest);
     case 'ec': {
+      if (curve === 'secp256k1') throw unsupportedCurve();
       const fitting = curve && CURVE_DIGESTS[curve];
       if (fitting === undefined) {
-        throw new MailsealError('UNSUPPORTED_ALGORITHM', `signing with EC keys on ${curve ?? 'this curve'}`, {
-          oid,
-        });
+        const message = `signing with EC keys on ${curve ?? 'this curve'}`;
+        throw new MailsealError('UNSUPPORTED_ALGORITHM', message, { oid });
       }
-      return { digest: digest ?? fitting, kind: 'ecdsa', saltLength: 0 };
+      return { kind: 'ecdsa', digest: digest ?? fitting };
+    }
+    case 'ed25519':
+    case 'ed448': {
+      const own = algorithm === 'ed25519' ? 'sha512' : 'shake256';
+      if (digest !== undefined && digest !== own) {
+        throw new MailsealError(
+          'KEY_UNSUITABLE',
+          `an ${algorithm} key signs with ${own} only, not with ${digest}`,
+        );
+      }
+      return { kind: algorithm, digest: own };
     }
     default:
       throw new MailsealError('UNSUPPORTED_ALGORITHM', `signing with keys of ${describeOid(oid)}`, { oid });
   }
+}
+
+/** RFC 4056: MGF1 with the same hash and a salt of its length, if the key's own parameters do not say otherwise. */
+function planPss(restriction: PssParameters | undefined, wanted: SigningDigest | undefined): Plan {
+  const digest = wanted ?? DIGESTS.find((one) => one === restriction?.hash) ?? 'sha256';
+  if (restriction !== undefined && restriction.hash !== digest) {
+    throw new MailsealError('KEY_UNSUITABLE', `the key is restricted to RSASSA-PSS with ${restriction.hash}`);
+  }
+  const saltLength = Math.max(DIGEST_LENGTH[digest], restriction?.saltLength ?? 0);
+  return { kind: 'rsa-pss', digest, pss: { hash: digest, maskHash: digest, ...restriction, saltLength } };
 }
 
 function attribute(oid: string, value: (w: DerWriter) => void): Uint8Array {
@@ -238,15 +259,20 @@ function signerInfo(
 }
 
 function signAttributes({ privateKey, certificate }: Signer, plan: Plan, data: Uint8Array): Uint8Array {
-  const key = privateKey.keyObject;
+  const { keyObject } = privateKey;
   try {
-    return plan.kind === 'rsa-pss'
-      ? sign(plan.digest, data, {
-          key,
-          padding: constants.RSA_PKCS1_PSS_PADDING,
-          saltLength: plan.saltLength,
-        })
-      : sign(plan.digest, data, key);
+    switch (plan.kind) {
+      case 'rsa-pss': {
+        const { hash, maskHash, saltLength } = plan.pss;
+        const key = hash === maskHash ? keyObject : restrictedKey(privateKey);
+        return sign(hash, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
+      }
+      case 'ed25519':
+      case 'ed448':
+        return sign(null, data, keyObject);
+      default:
+        return sign(plan.digest, data, keyObject);
+    }
   } catch (cause) {
     const { subject } = certificate;
     throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} can't sign with ${plan.digest}`, {
@@ -255,9 +281,22 @@ function signAttributes({ privateKey, certificate }: Signer, plan: Plan, data: U
   }
 }
 
-/** Without parameters (RFC 5754 section 2). */
-function writeDigestAlgorithm(w: DerWriter, digest: SigningDigest): void {
-  w.sequence((w) => w.oid(DIGEST_OIDS[digest]));
+/** With the parameters of its PKCS#8: Node has no option for MGF1's hash, and OpenSSL takes it from the key. */
+function restrictedKey(privateKey: PrivateKey): KeyObject {
+  const pkcs8 = privateKey.toPkcs8();
+  try {
+    return createPrivateKey({ key: buffer(pkcs8), format: 'der', type: 'pkcs8' });
+  } finally {
+    wipe(pkcs8);
+  }
+}
+
+/** Without parameters (RFC 5754 section 2), but for the length that RFC 8419 3.1 wants of SHAKE256. */
+function writeDigestAlgorithm(w: DerWriter, digest: MessageDigest): void {
+  w.sequence((w) => {
+    w.oid(digestOid(digest));
+    if (digest === 'shake256') w.integer(512);
+  });
 }
 
 const ECDSA_OIDS: Readonly<Record<SigningDigest, string>> = {
@@ -266,11 +305,11 @@ const ECDSA_OIDS: Readonly<Record<SigningDigest, string>> = {
   sha512: OID.ecdsaWithSHA512,
 };
 
-function writeSignatureAlgorithm(w: DerWriter, { kind, digest, saltLength }: Plan): void {
+function writeSignatureAlgorithm(w: DerWriter, plan: Plan): void {
   w.sequence((w) => {
-    switch (kind) {
+    switch (plan.kind) {
       case 'ecdsa':
-        w.oid(ECDSA_OIDS[digest]);
+        w.oid(ECDSA_OIDS[plan.digest]);
         break;
       case 'rsa-pkcs1': // the hash is in digestAlgorithm (RFC 3370 3.2), where the oldest readers look for it
         w.oid(OID.rsaEncryption);
@@ -278,26 +317,13 @@ function writeSignatureAlgorithm(w: DerWriter, { kind, digest, saltLength }: Pla
         break;
       case 'rsa-pss':
         w.oid(OID.rsassaPss);
-        writePssParameters(w, digest, saltLength);
+        writePssParameters(w, plan.pss);
+        break;
+      case 'ed25519':
+        w.oid(OID.Ed25519);
+        break;
+      case 'ed448':
+        w.oid(OID.Ed448);
     }
-  });
-}
-
-/** RSASSA-PSS-params (RFC 4055 3.1); the hashes with NULL, as 2.1 has it. */
-function writePssParameters(w: DerWriter, digest: SigningDigest, saltLength: number): void {
-  const hashAlgorithm = (w: DerWriter) =>
-    w.sequence((w) => {
-      w.oid(DIGEST_OIDS[digest]);
-      w.null();
-    });
-  w.sequence((w) => {
-    w.explicit(0, hashAlgorithm);
-    w.explicit(1, (w) =>
-      w.sequence((w) => {
-        w.oid(OID.mgf1);
-        hashAlgorithm(w);
-      }),
-    );
-    w.explicit(2, (w) => w.integer(saltLength));
   });
 }

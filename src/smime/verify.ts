@@ -28,7 +28,7 @@ export interface VerifyOptions {
   crls?: readonly Uint8Array[];
   /** What a detached CMS signature is over; a mail brings its own. */
   content?: Uint8Array;
-  /** Accept SHA-1 in the signatures of certificates and of the message, as old mail has it. Default false. */
+  /** Accept SHA-1 in the signatures of certificates and of the message, as old mail has it; never MD5. Default false. */
   allowSha1?: boolean;
 }
 
@@ -57,7 +57,7 @@ export interface SignerVerdict {
   signingTime?: Date;
   /** `sha256`, `sha1` … */
   digest?: string;
-  /** SHA-1, or an RSA key that can be broken. */
+  /** MD5, SHA-1, or an RSA key that can be broken. */
   weak: boolean;
 }
 
@@ -158,8 +158,9 @@ function judge(
   const { certificate, digest, signedAttributes, weak, valid, error } = result;
   const problems: { code: ErrorCode; message: string }[] = [];
   if (error !== undefined) problems.push({ code: error.code, message: error.message });
-  if (weak && options.allowSha1 !== true) {
-    problems.push({ code: 'SIGNATURE_WEAK', message: 'the signature is made with SHA-1 or a short RSA key' });
+  if (weak && (options.allowSha1 !== true || digest === 'md5')) {
+    const how = digest === 'md5' ? 'MD5' : digest === 'sha1' ? 'SHA-1' : 'a short RSA key';
+    problems.push({ code: 'SIGNATURE_WEAK', message: `the signature is made with ${how}` });
   }
   let outcome: PathResult | undefined;
   // Anyone can name a certificate and write a signature that is none: no search is made for that.

@@ -14,7 +14,10 @@ export type CurveName =
   | 'secp256k1'
   | 'brainpoolP256r1'
   | 'brainpoolP384r1'
-  | 'brainpoolP512r1';
+  | 'brainpoolP512r1'
+  | 'brainpoolP256t1'
+  | 'brainpoolP384t1'
+  | 'brainpoolP512t1';
 
 export interface Curve {
   readonly name: CurveName;
@@ -36,6 +39,9 @@ const CURVES: readonly Curve[] = [
   { name: 'brainpoolP256r1', oid: OID.brainpoolP256r1, openssl: 'brainpoolP256r1', size: 32, jwk: false },
   { name: 'brainpoolP384r1', oid: OID.brainpoolP384r1, openssl: 'brainpoolP384r1', size: 48, jwk: false },
   { name: 'brainpoolP512r1', oid: OID.brainpoolP512r1, openssl: 'brainpoolP512r1', size: 64, jwk: false },
+  { name: 'brainpoolP256t1', oid: OID.brainpoolP256t1, openssl: 'brainpoolP256t1', size: 32, jwk: false },
+  { name: 'brainpoolP384t1', oid: OID.brainpoolP384t1, openssl: 'brainpoolP384t1', size: 48, jwk: false },
+  { name: 'brainpoolP512t1', oid: OID.brainpoolP512t1, openssl: 'brainpoolP512t1', size: 64, jwk: false },
 ];
 
 const byOid = new Map(CURVES.map((curve) => [curve.oid, curve]));

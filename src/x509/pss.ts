@@ -1,33 +1,23 @@
 /**
  * Parameters of RSASSA-PSS (RFC 4055 section 3.1), as a signature carries them and as a key may be restricted to them.
- * Refused: MGF1 with another hash than the message's, which RFC 4055 advises against and Node cannot verify; any other
- * mask generation function; a trailer field other than 1.
+ * MGF1 may have another hash than the message. Refused: MD5 and older, any other mask generation function, a trailer
+ * field other than 1. Used for keys and signatures, and by CMS to sign.
  */
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag, type Tag as TagType } from '../asn1/tags.js';
 import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readNull, readOid, readSmallInteger } from '../asn1/values.js';
+import type { DerWriter } from '../asn1/write.js';
 import type { MailsealError } from '../errors.js';
+import { type DigestName, digestOf, digestOid } from './digests.js';
 
-/** Hashes of signatures, by the names that node:crypto takes. */
-export type HashName = 'sha1' | 'sha224' | 'sha256' | 'sha384' | 'sha512';
-
-const HASHES: Readonly<Record<string, HashName>> = {
-  [OID.sha1]: 'sha1',
-  [OID.sha224]: 'sha224',
-  [OID.sha256]: 'sha256',
-  [OID.sha384]: 'sha384',
-  [OID.sha512]: 'sha512',
-};
-
-/** The hash of a digest algorithm's OID; undefined for one that is unknown or broken (MD2, MD5). */
-export function hashOf(oid: string): HashName | undefined {
-  return HASHES[oid];
-}
+export { type HashName, hashOf } from './digests.js';
 
 export interface PssParameters {
-  /** Of the message and of MGF1. */
-  readonly hash: HashName;
+  /** Of the message. */
+  readonly hash: DigestName;
+  /** Of MGF1, which RFC 4055 3.1 recommends to be the same. */
+  readonly maskHash: DigestName;
   /** Octets: exact in a signature, the least allowed in a key. */
   readonly saltLength: number;
 }
@@ -45,11 +35,7 @@ export function readPssParameters(node: DerNode): PssParameters {
   const saltLength = saltNode === undefined ? 20 : readSmallInteger(saltNode, 'saltLength');
   const trailer = trailerNode === undefined ? 1 : readSmallInteger(trailerNode, 'trailerField');
   if (trailer !== 1) throw node.fail('X509_MALFORMED', `RSASSA-PSS with the trailer field ${trailer}`);
-  if (maskHash !== hash) {
-    const message = `RSASSA-PSS with ${hash}, but MGF1 with ${maskHash}`;
-    throw node.fail('UNSUPPORTED_ALGORITHM', message, { oid: OID.mgf1 });
-  }
-  return { hash, saltLength };
+  return { hash, maskHash, saltLength };
 }
 
 function explicit(reader: DerReader, n: number, tag: TagType): DerNode | undefined {
@@ -60,18 +46,18 @@ function explicit(reader: DerReader, n: number, tag: TagType): DerNode | undefin
 }
 
 /** HashAlgorithm: its parameters are NULL or absent (RFC 4055 2.1). */
-function readHash(node: DerNode): HashName {
+function readHash(node: DerNode): DigestName {
   const reader = node.reader(Tag.SEQUENCE, 'HashAlgorithm');
   const oid = readOid(reader.next(Tag.OID, 'algorithm'));
   const parameters = reader.optional(Tag.NULL);
   if (parameters !== undefined) readNull(parameters);
   reader.end();
-  const hash = hashOf(oid);
+  const hash = digestOf(oid);
   if (hash === undefined) throw unsupported(node, oid);
   return hash;
 }
 
-function readMaskHash(node: DerNode): HashName {
+function readMaskHash(node: DerNode): DigestName {
   const reader = node.reader(Tag.SEQUENCE, 'MaskGenAlgorithm');
   const oid = readOid(reader.next(Tag.OID, 'algorithm'));
   if (oid !== OID.mgf1) throw unsupported(node, oid);
@@ -82,4 +68,25 @@ function readMaskHash(node: DerNode): HashName {
 
 function unsupported(node: DerNode, oid: string): MailsealError {
   return node.fail('UNSUPPORTED_ALGORITHM', `RSASSA-PSS with ${describeOid(oid)}`, { oid });
+}
+
+/** What a signature or key with these parameters is written with; the hashes with NULL, as RFC 4055 2.1 has it. */
+export function writePssParameters(w: DerWriter, { hash, maskHash, saltLength }: PssParameters): void {
+  w.sequence((w) => {
+    w.explicit(0, (w) => writeHash(w, hash));
+    w.explicit(1, (w) =>
+      w.sequence((w) => {
+        w.oid(OID.mgf1);
+        writeHash(w, maskHash);
+      }),
+    );
+    w.explicit(2, (w) => w.integer(saltLength));
+  });
+}
+
+function writeHash(w: DerWriter, name: DigestName): void {
+  w.sequence((w) => {
+    w.oid(digestOid(name));
+    w.null();
+  });
 }

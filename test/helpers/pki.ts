@@ -13,7 +13,17 @@ import { utf8 } from '../../src/bytes.js';
 import type { KeyUsageBit } from '../../src/x509/extensions.js';
 import { PublicKey } from '../../src/x509/keys.js';
 
-export type KeyKind = 'rsa' | 'P-256' | 'P-384' | 'P-521' | 'ed25519' | 'ed448' | 'x25519' | 'x448';
+export type KeyKind =
+  | 'rsa'
+  | 'P-256'
+  | 'P-384'
+  | 'P-521'
+  | `brainpoolP${256 | 384 | 512}${'r' | 't'}1`
+  | 'secp256k1'
+  | 'ed25519'
+  | 'ed448'
+  | 'x25519'
+  | 'x448';
 
 /** Attribute types by their name in the OID table, and values. */
 export type Attributes = readonly (readonly [keyof typeof OID, string])[];

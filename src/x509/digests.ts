@@ -1,0 +1,107 @@
+/**
+ * Digests of signatures, by their AlgorithmIdentifier: SHA-2 (RFC 5754), SHA-3 (RFC 9688), SHAKE256 with 64 octets
+ * (RFC 8419, RFC 8702), and the broken SHA-1 and MD5 (RFC 3370), which are for reading old messages alone. Refused by name:
+ * MD2, MD4, SHAKE256 of another length, and everything else. Used by signature.ts, pss.ts and CMS.
+ */
+import { createHash, hash as nodeHash } from 'node:crypto';
+import type { AlgorithmIdentifier } from '../asn1/algorithm.js';
+import { describeOid, OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import { readNull, readSmallInteger } from '../asn1/values.js';
+import { MailsealError } from '../errors.js';
+
+/** Hashes that RSA and ECDSA are made with today, and SHA-1, by the names that node:crypto takes. */
+export type HashName = 'sha1' | 'sha224' | 'sha256' | 'sha384' | 'sha512';
+
+/** Every digest that a signature is verified with. */
+export type DigestName =
+  | HashName
+  | 'md5'
+  | 'sha512-224'
+  | 'sha512-256'
+  | 'sha3-224'
+  | 'sha3-256'
+  | 'sha3-384'
+  | 'sha3-512'
+  | 'shake256';
+
+const HASHES: Readonly<Record<string, HashName>> = {
+  [OID.sha1]: 'sha1',
+  [OID.sha224]: 'sha224',
+  [OID.sha256]: 'sha256',
+  [OID.sha384]: 'sha384',
+  [OID.sha512]: 'sha512',
+};
+
+/** Without MD5 and SHAKE256, which no signature but CMS's and EdDSA's takes. */
+const DIGESTS: Readonly<Record<string, DigestName>> = {
+  ...HASHES,
+  [OID.sha512_224]: 'sha512-224',
+  [OID.sha512_256]: 'sha512-256',
+  [OID.sha3_224]: 'sha3-224',
+  [OID.sha3_256]: 'sha3-256',
+  [OID.sha3_384]: 'sha3-384',
+  [OID.sha3_512]: 'sha3-512',
+};
+
+/** The hash of a digest algorithm's OID; undefined for one that is rare, unknown or broken (MD2, MD5). */
+export function hashOf(oid: string): HashName | undefined {
+  return HASHES[oid];
+}
+
+/** As {@link hashOf}, with SHA-3 and the truncated SHA-512, which are for reading. */
+export function digestOf(oid: string): DigestName | undefined {
+  return DIGESTS[oid];
+}
+
+const OIDS: ReadonlyMap<DigestName, string> = new Map(
+  Object.entries(DIGESTS).map(([oid, name]) => [name, oid]),
+);
+
+/** The OID of a digest; of SHAKE256 the one that takes its length. */
+export function digestOid(name: DigestName): string {
+  return OIDS.get(name) ?? (name === 'md5' ? OID.md5 : OID.shake256Len);
+}
+
+/** RFC 8419 2.3 and RFC 8702 3.1: SHAKE256 in CMS gives 512 bits. */
+const SHAKE256_BITS = 512;
+
+/**
+ * digestAlgorithm of a CMS signer: its parameters are absent or NULL (RFC 5754 section 2), but for SHAKE256, where they
+ * are absent or say how long the digest is.
+ * @throws MailsealError UNSUPPORTED_ALGORITHM with the OID, CMS_MALFORMED, ASN1_*
+ */
+export function readSignerDigest({ oid, parameters, node }: AlgorithmIdentifier): DigestName {
+  if (oid === OID.shake256Len) {
+    if (parameters === undefined)
+      throw node.fail('CMS_MALFORMED', 'SHAKE256 without the length of its digest');
+    const bits = readSmallInteger(parameters.expect(Tag.INTEGER, 'ShakeOutputLen'), 'ShakeOutputLen');
+    if (bits === SHAKE256_BITS) return 'shake256';
+    throw node.fail('UNSUPPORTED_ALGORITHM', `SHAKE256 with ${bits} bits of digest`, { oid });
+  }
+  const digest = oid === OID.md5 ? 'md5' : oid === OID.shake256 ? 'shake256' : digestOf(oid);
+  if (digest === undefined) {
+    throw node.fail('UNSUPPORTED_ALGORITHM', `the digest ${describeOid(oid)}`, { oid });
+  }
+  if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of a digest'));
+  return digest;
+}
+
+/** @throws MailsealError UNSUPPORTED_ALGORITHM where this build of OpenSSL lacks the digest */
+export function computeDigest(name: DigestName, data: Uint8Array): Uint8Array {
+  if (name === 'shake256') {
+    return createHash('shake256', { outputLength: SHAKE256_BITS / 8 })
+      .update(data)
+      .digest();
+  }
+  try {
+    return nodeHash(name, data, 'buffer');
+  } catch (cause) {
+    throw new MailsealError('UNSUPPORTED_ALGORITHM', `this Node.js has no ${name}`, { cause });
+  }
+}
+
+/** Collisions can be computed: whoever made what was signed may have made a second content for it. */
+export function isWeakDigest(name: DigestName): boolean {
+  return name === 'sha1' || name === 'md5';
+}
