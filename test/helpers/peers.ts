@@ -1,13 +1,32 @@
-/** The `openssl` and `gpgsm` commands as second opinions. A test that needs one that is missing says so and is skipped. */
+/**
+ * The `openssl` and `gpgsm` commands and Bouncy Castle as second opinions. A test that needs one that is missing says so
+ * and is skipped.
+ */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 
 const works = (command: string) => spawnSync(command, ['--version']).error === undefined;
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 export const hasGpgsm = works('gpgsm') && works('gpg-agent');
+
+/** Debian's libbcpkix-java puts them there; MAILSEAL_BOUNCYCASTLE names another folder. */
+const jars = ['bcprov', 'bcutil', 'bcpkix'].map((name) =>
+  join(process.env.MAILSEAL_BOUNCYCASTLE ?? '/usr/share/java', `${name}.jar`),
+);
+export const hasBouncyCastle =
+  jars.every((jar) => existsSync(jar)) && spawnSync('javac', ['--version']).status === 0;
+
+/** What Bouncy Castle says of every SignedData in a folder (BouncyCastle.java): a line for each file. */
+export function bouncyCastle(folder: string): string[] {
+  const program = fileURLToPath(new URL('BouncyCastle.java', import.meta.url));
+  const { status, stdout, stderr } = ran(spawnSync('java', ['-cp', jars.join(delimiter), program, folder]));
+  if (status !== 0) throw new Error(`java BouncyCastle.java: ${stderr}`);
+  return stdout.toString().trim().split('\n');
+}
 
 const folders: string[] = [];
 const gpgHomes: string[] = [];
