@@ -336,8 +336,8 @@ export function decryptJob(algorithm: PbeAlgorithm, password: PasswordOctets, da
   return {
     cipher,
     key: derivation(kdf, password, 1, keyLength),
-    ...(iv !== undefined && { iv: typeof iv === 'number' ? derivation(kdf, password, 2, iv) : iv }),
-    ...(effectiveKeyBits !== undefined && { effectiveKeyBits }),
+    iv: typeof iv === 'number' ? derivation(kdf, password, 2, iv) : iv,
+    effectiveKeyBits,
     data,
   };
 }
@@ -354,14 +354,22 @@ export function macJob(
 
 /** @param id the purpose by RFC 7292 appendix B.3: 1 key, 2 IV, 3 MAC key */
 function derivation(kdf: PbeKdf, passwords: PasswordOctets, id: 1 | 2 | 3, length: number): KeyDerivation {
-  const password = kdf.kdf === 'pkcs12' ? passwords.pkcs12 : passwords.pbkdf2;
+  // Field by field, since every job of every file passes here, and spreading takes several times as long.
   switch (kdf.kdf) {
-    case 'pkcs12':
-      return { ...kdf, kdf: 'pkcs12', password, id, length };
-    case 'pbkdf1':
-      return { ...kdf, password, offset: id === 1 ? 0 : pbes1IvOffset(kdf.hash, passwords), length };
-    default:
-      return { ...kdf, password, length };
+    case 'pkcs12': {
+      const { hash, salt, iterations } = kdf;
+      return { kdf: 'pkcs12', hash, password: passwords.pkcs12, salt, iterations, id, length };
+    }
+    case 'pbkdf2': {
+      const { hash, salt, iterations } = kdf;
+      return { kdf: 'pbkdf2', hash, password: passwords.pbkdf2, salt, iterations, length };
+    }
+    case 'pbkdf1': {
+      const offset = id === 1 ? 0 : pbes1IvOffset(kdf.hash, passwords);
+      return { ...kdf, password: passwords.pbkdf2, offset, length };
+    }
+    case 'scrypt':
+      return { ...kdf, password: passwords.pbkdf2, length };
   }
 }
 

@@ -43,7 +43,7 @@ export type NativeCipherName =
 export interface DecryptJob extends Omit<WasmDecryptJob, 'cipher' | 'key' | 'iv'> {
   cipher: CipherName;
   key: KeyDerivation;
-  iv?: KeyDerivation | Uint8Array;
+  iv?: KeyDerivation | Uint8Array | undefined;
 }
 
 export interface MacJob extends Omit<WasmMacJob, 'hash' | 'key'> {

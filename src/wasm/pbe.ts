@@ -3,7 +3,7 @@
  * the unpadding of RSAES-PKCS1-v1_5 (assembly/rsaunwrap.ts). Policy — which algorithms, what they may cost — is the
  * caller's: pbe.ts, pfx/ and cms/.
  */
-import { assertBytes, equal } from '../bytes.js';
+import { assertBytes, equal, latin1 } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { core, octets, renewViews, reserve, words } from './instance.js';
 
@@ -31,9 +31,9 @@ export interface DecryptJob {
   cipher: PbeCipherName;
   key: Derivation;
   /** For all ciphers but RC4. */
-  iv?: Derivation | Uint8Array;
+  iv?: Derivation | Uint8Array | undefined;
   /** RC2 only (RFC 2268), 1 to 1024; without it, all bits of the key. */
-  effectiveKeyBits?: number;
+  effectiveKeyBits?: number | undefined;
   data: Uint8Array;
 }
 
@@ -64,37 +64,39 @@ const NONE = 0xffff_ffff;
 const OK = 0;
 const BAD_JOB = 18;
 
+/** A derivation of a call, and its place in the table. */
+interface Slot {
+  readonly derivation: Derivation;
+  readonly steps: number;
+  index: number;
+  /** Another one that differs in the password alone. */
+  readonly next: Slot | undefined;
+}
+
 /** The derivations of a call: each different one once, however many jobs name it. */
 class Derivations {
-  readonly list: Derivation[] = [];
-  readonly #places = new Map<Derivation, Derivation>();
+  readonly slots: Slot[] = [];
   /** By all that is public; passwords never become (immortal) strings. */
-  readonly #buckets = new Map<string, Derivation[]>();
-  #indexes = new Map<Derivation, number>();
+  readonly #byPublicPart = new Map<string, Slot>();
 
-  add(derivation: Derivation): void {
-    if (this.#places.has(derivation)) return;
+  add(derivation: Derivation): Slot {
     const { kdf, hash, password, salt, iterations, id, length } = derivation;
-    const publicPart = `${kdf} ${hash} ${iterations} ${id} ${length} ${Buffer.from(salt).toString('latin1')}`;
-    const bucket = this.#buckets.get(publicPart) ?? [];
-    let same = bucket.find((other) => equal(other.password, password));
-    if (same === undefined) {
-      same = derivation;
-      bucket.push(derivation);
-      this.#buckets.set(publicPart, bucket);
-      this.list.push(derivation);
+    const publicPart = `${kdf} ${hash} ${iterations} ${id} ${length} ${latin1(salt)}`;
+    const first = this.#byPublicPart.get(publicPart);
+    for (let slot = first; slot !== undefined; slot = slot.next) {
+      if (equal(slot.derivation.password, password)) return slot;
     }
-    this.#places.set(derivation, same);
+    checkDerivation(derivation);
+    const slot = { derivation, steps: chainSteps(derivation), index: 0, next: first };
+    this.#byPublicPart.set(publicPart, slot);
+    this.slots.push(slot);
+    return slot;
   }
 
   /** The longest chains first: assembly/lanes.ts runs them in this order. */
   sort(): void {
-    this.list.sort((a, b) => chainSteps(b) - chainSteps(a));
-    this.#indexes = new Map(this.list.map((derivation, index) => [derivation, index]));
-  }
-
-  indexOf(derivation: Derivation): number {
-    return this.#indexes.get(this.#places.get(derivation) as Derivation) as number;
+    this.slots.sort((a, b) => b.steps - a.steps);
+    for (const [index, slot] of this.slots.entries()) slot.index = index;
   }
 }
 
@@ -133,7 +135,7 @@ class Room {
   }
 }
 
-const align = (size: number): number => Math.ceil(size / 16) * 16;
+const align = (size: number): number => size + (-size & 15);
 
 /**
  * Runs all jobs in one call; jobs of many files may be mixed. Derivations that several jobs name, or that are equal,
@@ -143,21 +145,24 @@ const align = (size: number): number => Math.ceil(size / 16) * 16;
  */
 export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJob[]): PbeResults {
   const derivations = new Derivations();
-  for (const { key, iv } of decrypts) {
-    derivations.add(key);
-    if (iv !== undefined && !(iv instanceof Uint8Array)) derivations.add(iv);
-  }
-  for (const { key } of macs) derivations.add(key);
-  derivations.list.forEach(checkDerivation);
+  const keys = decrypts.map(({ key }) => derivations.add(key));
+  const ivs = decrypts.map(({ iv }) =>
+    iv === undefined || iv instanceof Uint8Array ? undefined : derivations.add(iv),
+  );
+  const macKeys = macs.map(({ key }) => derivations.add(key));
   derivations.sort();
 
+  const { slots } = derivations;
   const passwords = new Map<Uint8Array, number>();
   let size = 4 * align(Math.max(DERIVATION_WORDS, MAC_WORDS, DECRYPTION_WORDS) * 4);
-  size += 4 * (DERIVATION_WORDS * derivations.list.length + MAC_WORDS * macs.length);
+  size += 4 * (DERIVATION_WORDS * slots.length + MAC_WORDS * macs.length);
   size += 4 * DECRYPTION_WORDS * decrypts.length;
-  for (const { password, salt, length } of derivations.list) {
-    if (!passwords.has(password)) size += align(password.length);
-    passwords.set(password, 0);
+  for (const { derivation } of slots) {
+    const { password, salt, length } = derivation;
+    if (!passwords.has(password)) {
+      size += align(password.length);
+      passwords.set(password, 0);
+    }
     size += align(salt.length) + align(length);
   }
   for (const { data, expected } of macs) size += align(data.length) + align(expected.length);
@@ -167,37 +172,55 @@ export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJo
   try {
     // The table first: no job may lead into it.
     const room = new Room(size);
-    const derivationsPtr = room.take(derivations.list.length * DERIVATION_WORDS * 4);
+    const derivationsPtr = room.take(slots.length * DERIVATION_WORDS * 4);
     const macsPtr = room.take(macs.length * MAC_WORDS * 4);
     const decryptionsPtr = room.take(decrypts.length * DECRYPTION_WORDS * 4);
     for (const password of passwords.keys()) passwords.set(password, room.copy(password));
 
-    derivations.list.forEach((derivation, index) => {
-      const { kdf, hash, password, salt, iterations, id, length } = derivation;
-      const record = [KDFS[kdf], HASHES[hash], passwords.get(password) as number, password.length];
-      record.push(room.copy(salt), salt.length, iterations, id ?? 0, room.take(length), length, 0);
-      words.set(record, derivationsPtr / 4 + index * DERIVATION_WORDS);
-    });
+    let at = derivationsPtr / 4;
+    for (const { derivation } of slots) {
+      const { kdf, hash, password, salt, iterations, id = 0, length } = derivation;
+      words[at] = KDFS[kdf];
+      words[at + 1] = HASHES[hash];
+      words[at + 2] = passwords.get(password) as number;
+      words[at + 3] = password.length;
+      words[at + 4] = room.copy(salt);
+      words[at + 5] = salt.length;
+      words[at + 6] = iterations;
+      words[at + 7] = id;
+      words[at + 8] = room.take(length);
+      words[at + 9] = length;
+      at += DERIVATION_WORDS;
+    }
 
-    macs.forEach(({ hash, key, data, expected }, index) => {
-      const record = [HASHES[hash], derivations.indexOf(key), room.copy(data), data.length];
-      record.push(room.copy(expected), expected.length, 0);
-      words.set(record, macsPtr / 4 + index * MAC_WORDS);
-    });
+    at = macsPtr / 4;
+    for (const [index, { hash, data, expected }] of macs.entries()) {
+      words[at] = HASHES[hash];
+      words[at + 1] = (macKeys[index] as Slot).index;
+      words[at + 2] = room.copy(data);
+      words[at + 3] = data.length;
+      words[at + 4] = room.copy(expected);
+      words[at + 5] = expected.length;
+      at += MAC_WORDS;
+    }
 
-    decrypts.forEach(({ cipher, key, iv, effectiveKeyBits, data }, index) => {
-      const record = [CIPHERS[cipher], derivations.indexOf(key)];
-      if (iv === undefined) record.push(NONE, 0);
-      else if (iv instanceof Uint8Array) record.push(NONE, checkedIv(cipher, iv, room));
-      else record.push(derivations.indexOf(iv), 0);
+    at = decryptionsPtr / 4;
+    for (const [index, { cipher, key, iv, effectiveKeyBits, data }] of decrypts.entries()) {
+      words[at] = CIPHERS[cipher];
+      words[at + 1] = (keys[index] as Slot).index;
+      words[at + 2] = ivs[index]?.index ?? NONE;
+      words[at + 3] = iv instanceof Uint8Array ? checkedIv(cipher, iv, room) : 0;
+      words[at + 4] = effectiveKeyBits ?? key.length * 8;
       const dataPtr = room.copy(data); // decrypted in place
-      record.push(effectiveKeyBits ?? key.length * 8, dataPtr, data.length, dataPtr, 0, 0);
-      words.set(record, decryptionsPtr / 4 + index * DECRYPTION_WORDS);
-    });
+      words[at + 5] = dataPtr;
+      words[at + 6] = data.length;
+      words[at + 7] = dataPtr;
+      at += DECRYPTION_WORDS;
+    }
 
     const status = core.runJobs(
       derivationsPtr,
-      derivations.list.length,
+      slots.length,
       macsPtr,
       macs.length,
       decryptionsPtr,
@@ -208,11 +231,9 @@ export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJo
     return {
       decrypted: decrypts.map((_, index) => {
         const at = decryptionsPtr / 4 + index * DECRYPTION_WORDS;
-        const [dataPtr, length, jobStatus] = words.subarray(at + 7, at + 10) as unknown as [
-          number,
-          number,
-          number,
-        ];
+        const dataPtr = words[at + 7] as number;
+        const length = words[at + 8] as number;
+        const jobStatus = words[at + 9];
         if (jobStatus === BAD_JOB)
           throw new RangeError(`decryption ${index}: no such cipher, key or IV length`);
         return jobStatus === OK ? { ok: true, data: octets.slice(dataPtr, dataPtr + length) } : { ok: false };
