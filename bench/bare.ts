@@ -26,10 +26,12 @@ export const version = `node ${process.versions.node}, openssl ${process.version
 export function bareJobs({ folder, key, pfx, mails }: Inputs): Jobs {
   const jobs: Jobs = { ...rsaJobs(key), lookup: async () => selectKey(join(folder, 'bare.db')) };
   for (const { name, hash, blocks } of pfx) {
-    jobs[`pfx ${name}`] = async () => {
+    const derive = async (): Promise<Operation> => {
       const message = new Uint8Array(blocks * BLOCK);
       return () => createHash(hash).update(message).digest();
     };
+    jobs[`pfx ${name}`] = derive;
+    jobs[`pfx batch ${name}`] = derive;
   }
   for (const { size, plain } of mails) Object.assign(jobs, contentJobs(size, plain));
   return jobs;

@@ -18,15 +18,15 @@ async function load(): Promise<{ jobs: Jobs; version: string }> {
     const { bareJobs, version } = await import('./bare.js');
     return { jobs: bareJobs(inputs), version };
   }
-  const [module, { certificateJobs }, { pfxJobs }, { mailJobs }] = await Promise.all([
+  const [module, { derJobs }, { pfxJobs }, { mailJobs }] = await Promise.all([
     import(impl === 'mailseal' ? './mailseal.js' : `./rivals/${impl}.js`) as Promise<ImplementationModule>,
-    import('./certificate.js'),
+    import('./der.js'),
     import('./pfx.js'),
     import('./mail.js'),
   ]);
   const implementation = await module.create(inputs);
   const jobs: Jobs = {
-    ...certificateJobs(implementation, inputs),
+    ...derJobs(implementation, inputs),
     ...pfxJobs(implementation, inputs),
     ...mailJobs(implementation, inputs),
     lookup: async () => implementation.lookup?.(),

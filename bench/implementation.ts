@@ -1,6 +1,7 @@
 /** What the modules of mailseal (mailseal.ts) and of its rivals (rivals/) have in common, and how their jobs are made. */
+import type { ShapeName } from './files/pfx.js';
 import type { Inputs, MailInputs } from './inputs.js';
-import type { Operation } from './measure.js';
+import type { BulkOperation, Operation } from './measure.js';
 
 /** What every decoder of a certificate must report. */
 export interface CertificateFacts {
@@ -24,10 +25,14 @@ export interface Implementation {
   version: string;
   /** What `sign` and `encrypt` write, in the words of `openssl cms -inform`: a mail, or bare CMS. */
   form: 'SMIME' | 'DER';
-  tape?(derFile: string): Operation;
+  tape?(der: Uint8Array): Operation;
+  /** All of them in one call. */
+  tapeBatch?(ders: readonly Uint8Array[]): Operation;
   certificate?(derFile: string): () => CertificateFacts;
   /** Opens with the MAC checked. */
-  pfx?(name: string, file: string): (() => Promise<PfxCounts> | PfxCounts) | undefined;
+  pfx?(shape: ShapeName, bytes: Uint8Array): (() => Promise<PfxCounts> | PfxCounts) | undefined;
+  /** Opens many in one call; undefined counts are those of one that does not open. */
+  pfxBatch?(files: readonly Uint8Array[]): () => (PfxCounts | undefined)[];
   /** SHA-256, with the contentType, signingTime and messageDigest attributes; the signature is detached. */
   sign?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   /** With the path to the CA. */
@@ -46,7 +51,7 @@ export interface ImplementationModule {
 }
 
 /** By name: reads the input of a job, checks the result once, and gives the operation, if there is one. */
-export type Jobs = Record<string, () => Promise<Operation | undefined>>;
+export type Jobs = Record<string, () => Promise<Operation | BulkOperation | undefined>>;
 
 /** A wrong result must not be measured. */
 export function assertResult(right: boolean): void {

@@ -1,12 +1,17 @@
 /**
  * The input files that every implementation works on: made by the `openssl` command, not by any of those measured
  * but one, in a folder that the run removes. Text and structures come from a fixed seed; keys are new each time.
+ * Thousands of PFX files are what the command would take too long for: files/ makes and keeps them.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { BatchInput } from './batches.js';
+import { type DerInputs, makeDerInputs } from './derinputs.js';
+import type { ShapeName } from './files/pfx.js';
+import { seededRandom } from './random.js';
 
-const PASSWORD = 'mailseal';
+export const PASSWORD = 'mailseal';
 
 const KB = 1024;
 const SIZES = [
@@ -32,8 +37,7 @@ export interface MailInputs {
 }
 
 export interface PfxInput {
-  /** 'rc2-40', '3des' or 'pbes2'. */
-  name: string;
+  name: ShapeName;
   /** One RSA-2048 key and its certificate. */
   file: string;
   hash: string;
@@ -53,9 +57,10 @@ export interface Inputs {
   /** PKCS#8 */
   key: string;
   keyPem: string;
-  /** A list of 3,792 revoked certificates as in a CRL: 100 KB, 11,377 values. */
-  structure: string;
+  der: DerInputs;
   pfx: PfxInput[];
+  /** Empty for a run without them. */
+  batches: BatchInput[];
   /** Of all PFX files. */
   password: string;
   mails: MailInputs[];
@@ -75,7 +80,7 @@ subjectKeyIdentifier = hash
 `;
 
 /** `openssl pkcs12 -export` options (OpenSSL 3 needs -legacy for RC2), and the compressions: two blocks an HMAC. */
-const PFX_ITERATIONS = 2048;
+export const PFX_ITERATIONS = 2048;
 const PFX_PROFILES = [
   {
     name: 'rc2-40', // certificate RC2-40, key 3DES: 2 + 3 chains, and the MAC
@@ -95,18 +100,7 @@ const PFX_PROFILES = [
     blocks: 5 * PFX_ITERATIONS,
     options: '-certpbe AES-256-CBC -keypbe AES-256-CBC -macalg sha256',
   },
-];
-
-/** Marsaglia's xorshift32: the same numbers in every run. */
-export function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 0x1_0000_0000;
-  };
-}
+] as const;
 
 /** A text mail of exactly `size` octets: 7 bit, CRLF, lines of up to 72 characters. */
 function plainMail(size: number): Buffer {
@@ -127,20 +121,6 @@ function plainMail(size: number): Buffer {
   return mail;
 }
 
-/** SEQUENCE OF SEQUENCE { serialNumber INTEGER, revocationDate UTCTime } (RFC 5280 section 5.1). */
-function revokedCertificates(entries: number): Buffer {
-  const random = seededRandom(entries);
-  const body = Buffer.alloc(entries * 27);
-  for (let entry = 0; entry < entries; entry++) {
-    const at = entry * 27;
-    body.set([0x30, 25, 0x02, 8], at);
-    for (let octet = 0; octet < 8; octet++) body[at + 4 + octet] = 1 + Math.floor(random() * 127);
-    body.set([0x17, 13], at + 12);
-    body.write('260101120000Z', at + 14, 'latin1');
-  }
-  return Buffer.concat([Buffer.from([0x30, 0x83, body.length >> 16, body.length >> 8, body.length]), body]);
-}
-
 /**
  * node-forge tries to read every BIT STRING as DER. With three of four RSA signatures that ends in an exception, which
  * takes longer than all the rest of a certificate. Not to leave that to chance, serial numbers are tried until the
@@ -156,7 +136,7 @@ function issueCertificate(openssl: (command: string) => void, readDer: () => Buf
   }
 }
 
-export function makeInputs(folder: string): Inputs {
+export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
   const file = (name: string): string => join(folder, name);
   const save = (name: string, bytes: Uint8Array | string): string => {
     writeFileSync(file(name), bytes);
@@ -227,8 +207,9 @@ export function makeInputs(folder: string): Inputs {
     certificateSerial,
     key: file('key.der'),
     keyPem: file('cert.key'),
-    structure: save('revoked.der', revokedCertificates(3792)),
+    der: makeDerInputs(folder, openssl, file('cert.der')),
     pfx,
+    batches,
     password: PASSWORD,
     mails,
   };

@@ -1,36 +1,64 @@
 /** The jobs, by the groups that are measured together, with what the C program needs to do them. */
-import type { Inputs } from './inputs.js';
+import type { BatchInput } from './batches.js';
+import type { Inputs, MailInputs } from './inputs.js';
 
 export interface Job {
   name: string;
-  /** The C program's operation and its files. */
-  native?: readonly [operation: string, ...files: string[]];
+  /** The C program's operation and its arguments. */
+  native?: readonly [operation: string, ...args: string[]];
 }
 
+/** What a run can be limited to. */
+export const SUBJECTS = ['der', 'pfx', 'mail', 'lookup'] as const;
+export type Subject = (typeof SUBJECTS)[number];
+
 /** A job and the bare operations that are its limit stand in one group: they meet the same machine. */
-export function jobGroups({ ca, certificate, structure, pfx, mails, ...pem }: Inputs): Job[][] {
-  const { caPem, certificatePem, keyPem } = pem;
+export interface Group {
+  subject: Subject;
+  /** How often everybody takes a turn. */
+  rounds: number;
+  jobs: Job[];
+}
+
+const ROUNDS = 5;
+/** Where an operation takes seconds. */
+const LONG_ROUNDS = 3;
+
+export function jobGroups(inputs: Inputs): Group[] {
+  const { der, certificate, pfx, batches, mails } = inputs;
+  const group = (subject: Subject, jobs: Job[], rounds = ROUNDS): Group => ({ subject, rounds, jobs });
   return [
-    [{ name: 'tape certificate', native: ['walk', certificate] }],
-    [{ name: 'tape 100 KB', native: ['walk', structure] }],
-    [{ name: 'certificate', native: ['certificate', certificate] }],
-    ...pfx.map(({ name, file }): Job[] => [{ name: `pfx ${name}`, native: ['pfx', file] }]),
-    ...mails.map(({ size, plain, signed, encrypted }, index): Job[] => [
-      { name: `sign ${size}`, native: ['sign', plain, certificatePem, keyPem, caPem] },
-      // Next to the job that must come close to the private operation.
-      ...(index === 0 ? [{ name: 'rsa-2048 private' }, { name: 'rsa-2048 public' }] : []),
-      { name: `verify ${size}`, native: ['verify', signed, caPem, plain] },
-      ...(index === 0
-        ? [{ name: `verify-new ${size}`, native: ['verify', signed, caPem, plain] } as const]
-        : []),
-      { name: `encrypt ${size}`, native: ['encrypt', plain, certificatePem, keyPem] },
-      { name: `decrypt ${size}`, native: ['decrypt', encrypted, certificatePem, keyPem, plain] },
-      { name: `sha-256 ${size}` },
-      { name: `aes-256-cbc encrypt ${size}` },
-      { name: `aes-256-cbc decrypt ${size}` },
-      { name: `base64 encode ${size}` },
-      { name: `base64 decode ${size}` },
-    ]),
-    [{ name: 'lookup' }],
+    ...der.values.map(({ name, file }) => group('der', [{ name: `tape ${name}`, native: ['walk', file] }])),
+    group('der', [{ name: 'tape batch', native: ['walk-pack', der.certificates] }]),
+    group('der', [{ name: 'certificate', native: ['certificate', certificate] }]),
+    ...pfx.map(({ name, file }) => group('pfx', [{ name: `pfx ${name}`, native: ['pfx', file] }])),
+    ...pfx.map(({ name }) =>
+      group('pfx', batches.filter(({ shape }) => shape === name).map(batchJob), LONG_ROUNDS),
+    ),
+    ...mails.map((mail, index) => group('mail', mailJobs(mail, inputs, index === 0))),
+    group('lookup', [{ name: 'lookup' }]),
+  ];
+}
+
+function batchJob({ job, pack, count }: BatchInput): Job {
+  return { name: job, native: ['pfx-pack', pack, String(count)] };
+}
+
+function mailJobs({ size, plain, signed, encrypted }: MailInputs, pem: Inputs, smallest: boolean): Job[] {
+  const { caPem, certificatePem, keyPem } = pem;
+  const verify = ['verify', signed, caPem, plain] as const;
+  return [
+    { name: `sign ${size}`, native: ['sign', plain, certificatePem, keyPem, caPem] },
+    // Next to the job that must come close to the private operation.
+    ...(smallest ? [{ name: 'rsa-2048 private' }, { name: 'rsa-2048 public' }] : []),
+    { name: `verify ${size}`, native: verify },
+    ...(smallest ? [{ name: `verify-new ${size}`, native: verify }] : []),
+    { name: `encrypt ${size}`, native: ['encrypt', plain, certificatePem, keyPem] },
+    { name: `decrypt ${size}`, native: ['decrypt', encrypted, certificatePem, keyPem, plain] },
+    { name: `sha-256 ${size}` },
+    { name: `aes-256-cbc encrypt ${size}` },
+    { name: `aes-256-cbc decrypt ${size}` },
+    { name: `base64 encode ${size}` },
+    { name: `base64 decode ${size}` },
   ];
 }

@@ -8,8 +8,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Certificate, KeyStore, RecipientIdentifier } from '../src/index.js';
 import { assertResult } from './implementation.js';
-import { seededRandom } from './inputs.js';
 import type { Operation } from './measure.js';
+import { seededRandom } from './random.js';
 
 export const USERS = 1000;
 export const HISTORY = 10;

@@ -1,6 +1,7 @@
 /** mailseal: the built package, since that is what users run. Its types come from the sources: checks need no build. */
 import { readFileSync } from 'node:fs';
-import type { Implementation } from './implementation.js';
+import type { PfxContents } from '../src/index.js';
+import type { Implementation, PfxCounts } from './implementation.js';
 import type { Inputs } from './inputs.js';
 import { mailsealLookup, rotate } from './lookup.js';
 import { mailsOfNewSenders } from './senders.js';
@@ -13,6 +14,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string;
 };
 
+function countsOf({ entries }: PfxContents): PfxCounts {
+  return [entries.length, entries.filter((entry) => entry.certificate !== undefined).length];
+}
+
 export async function create(inputs: Inputs): Promise<Implementation> {
   const certificate = mailseal.Certificate.parse(readFileSync(inputs.certificate));
   const privateKey = mailseal.PrivateKey.parse(readFileSync(inputs.key));
@@ -21,10 +26,7 @@ export async function create(inputs: Inputs): Promise<Implementation> {
   return {
     version,
     form: 'SMIME',
-    tape(file) {
-      const der = readFileSync(file);
-      return () => mailseal.parseDer(der);
-    },
+    tape: (der) => () => mailseal.parseDer(der),
     certificate(file) {
       const der = readFileSync(file);
       return () => {
@@ -38,12 +40,11 @@ export async function create(inputs: Inputs): Promise<Implementation> {
         };
       };
     },
-    pfx(_name, file) {
-      const bytes = readFileSync(file);
-      return () => {
-        const { entries } = mailseal.readPfx(bytes, inputs.password);
-        return [entries.length, entries.filter((entry) => entry.certificate !== undefined).length];
-      };
+    pfx: (_shape, bytes) => () => countsOf(mailseal.readPfx(bytes, inputs.password)),
+    pfxBatch(files) {
+      const batch = files.map((bytes) => ({ bytes, password: inputs.password }));
+      return () =>
+        mailseal.readPfxBatch(batch).map((result) => (result.ok ? countsOf(result.contents) : undefined));
     },
     sign({ plain }) {
       const mail = readFileSync(plain);

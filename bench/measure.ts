@@ -15,7 +15,7 @@ const BATCH_MS = 1;
 export interface Row {
   job: string;
   impl: string;
-  /** Microseconds an operation takes. */
+  /** Microseconds an operation takes; of one on many files, for one of them. */
   usPerOp: number;
   version: string;
 }
@@ -23,10 +23,17 @@ export interface Row {
 /** One operation; a promise is awaited, as whoever calls it has to. */
 export type Operation = () => unknown;
 
+/** An operation on many files. */
+export interface BulkOperation {
+  run: Operation;
+  files: number;
+}
+
 /** A warm operation with the number of times that makes a sample. */
 export interface Batch {
   run: Operation;
   count: number;
+  files: number;
   asynchronous: boolean;
 }
 
@@ -43,10 +50,11 @@ function sample({ run, count, asynchronous }: Batch): () => void | Promise<void>
 }
 
 /** Runs the operation until it is warm, and doubles the batch whenever one comes out too short. */
-export async function warmUp(run: Operation): Promise<Batch> {
+export async function warmUp(operation: Operation | BulkOperation): Promise<Batch> {
+  const { run, files } = typeof operation === 'function' ? { run: operation, files: 1 } : operation;
   const end = performance.now() + WARMUP_MS;
   const first = run();
-  const batch: Batch = { run, count: 1, asynchronous: first instanceof Promise };
+  const batch: Batch = { run, count: 1, files, asynchronous: first instanceof Promise };
   await first;
   while (performance.now() < end) {
     const start = performance.now();
@@ -56,12 +64,12 @@ export async function warmUp(run: Operation): Promise<Batch> {
   return batch;
 }
 
-/** Microseconds an operation: the median of one round. */
+/** Microseconds an operation or a file: the median of one round. */
 export async function measureRound(batch: Batch): Promise<number> {
   const bench = new Bench({ time: ROUND_MS, iterations: MIN_SAMPLES, warmup: false, throws: true });
   bench.add('', sample(batch), { async: batch.asynchronous });
   const [task] = await bench.run();
   const result = task?.result;
   if (result?.state !== 'completed') throw new Error(`a benchmark ended ${result?.state}`);
-  return (result.latency.p50 * 1000) / batch.count;
+  return (result.latency.p50 * 1000) / (batch.count * batch.files);
 }

@@ -28,10 +28,11 @@ export function compileNative(folder: string): Peer[] {
   }
   return [
     {
+      impl: 'libcrypto',
       async measure({ name, native }) {
         if (native === undefined) return null;
-        const [operation, ...files] = native;
-        const args = [operation, name, String(ROUND_MS), ...files];
+        const [operation, ...inputs] = native;
+        const args = [operation, name, String(ROUND_MS), ...inputs];
         return JSON.parse(execFileSync(binary, args, { encoding: 'utf8' })) as Row;
       },
       close() {},

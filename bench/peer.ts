@@ -6,6 +6,7 @@ import type { Job } from './jobs.js';
 import type { Row } from './measure.js';
 
 export interface Peer {
+  readonly impl: string;
   /** Measures one round; null where the peer can't do the job. */
   measure(job: Job): Promise<Row | null>;
   close(): void;
@@ -25,6 +26,7 @@ export async function startChild(impl: string, inputsFile: string): Promise<Peer
   };
   await nextLine('loading it');
   return {
+    impl,
     async measure({ name }) {
       child.stdin.write(`${name}\n`);
       return JSON.parse(await nextLine(`doing the job "${name}"`)) as Row | null;

@@ -1,5 +1,6 @@
 /** The printed tables: microseconds and ratios for every job, then the targets with what was reached. */
 import type { Row } from './measure.js';
+import { type Comparison, TARGETS, type Target } from './targets.js';
 
 /** Columns, in the order they are printed. */
 const IMPLS = ['mailseal', 'libcrypto', 'bare', 'node-forge', 'pkijs', 'asn1js'];
@@ -13,34 +14,7 @@ const LIMITS: Record<string, readonly string[]> = {
   decrypt: ['rsa-2048 private', 'aes-256-cbc decrypt N', 'base64 decode N'],
 };
 
-interface Target {
-  job: string;
-  against: string;
-  /** Another job's row is the measure, where it is not the same job. */
-  againstJob?: string;
-  /** How many times faster than the other it must be, at least. */
-  faster?: number;
-  /** How many times the other's time it may take, at most. */
-  within?: number;
-}
-
-const SIZED = ['sign', 'verify', 'encrypt', 'decrypt'];
-const TARGETS: Target[] = [
-  { job: 'tape certificate', against: 'asn1js', faster: 150 },
-  { job: 'tape certificate', against: 'node-forge', faster: 5 },
-  { job: 'pfx rc2-40', against: 'libcrypto', faster: 3 },
-  { job: 'pfx 3des', against: 'libcrypto', faster: 3 },
-  { job: 'pfx pbes2', against: 'libcrypto', faster: 1.6 },
-  { job: 'pfx rc2-40', against: 'node-forge', faster: 30 },
-  { job: 'pfx 3des', against: 'node-forge', faster: 30 },
-  { job: 'pfx pbes2', against: 'node-forge', faster: 30 },
-  { job: 'verify 10 KB', against: 'libcrypto', faster: 4 },
-  { job: 'sign 10 KB', against: 'bare', againstJob: 'rsa-2048 private', within: 1.2 },
-  { job: 'decrypt 10 KB', against: 'bare', againstJob: 'rsa-2048 private', within: 1.2 },
-  ...SIZED.map((verb) => ({ job: `${verb} 10 MB`, against: 'libcrypto', faster: 2 })),
-];
-
-function find(rows: readonly Row[], job: string, impl: string): Row | undefined {
+export function find(rows: readonly Row[], job: string, impl: string): Row | undefined {
   return rows.find((row) => row.job === job && row.impl === impl);
 }
 
@@ -65,12 +39,12 @@ export function withLimits(rows: readonly Row[]): Row[] {
 }
 
 /** Three significant digits, with thousands separators. */
-function formatNumber(value: number): string {
+export function formatNumber(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en-US', { maximumSignificantDigits: 3 });
 }
 
 /** Columns wide enough for their cells, the first to the left and the others to the right. */
-function formatTable(lines: readonly (readonly string[])[]): string {
+export function formatTable(lines: readonly (readonly string[])[]): string {
   const widths =
     lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   return lines
@@ -101,16 +75,29 @@ function formatJobs(rows: readonly Row[], title: string, jobs: readonly string[]
   return formatTable(lines);
 }
 
-function formatTarget(rows: readonly Row[], target: Target): string[] {
-  const { job, against, againstJob = job, faster, within } = target;
-  const other = againstJob === job ? against : `${against} ${againstJob}`;
-  const aim = faster === undefined ? `within ${within}× of ${other}` : `${faster}× faster than ${other}`;
+/** Times the time that mailseal takes; undefined if one of the two was not measured. */
+export function ratioOf(
+  rows: readonly Row[],
+  { job, against, againstJob = job }: Comparison,
+): number | undefined {
   const own = find(rows, job, 'mailseal');
   const peer = find(rows, againstJob, against);
-  if (own === undefined || peer === undefined) return [job, aim, '', 'not measured'];
-  const ratio = faster === undefined ? own.usPerOp / peer.usPerOp : peer.usPerOp / own.usPerOp;
-  const reached = faster === undefined ? ratio <= (within ?? 0) : ratio >= faster;
-  return [job, aim, `${formatNumber(ratio)}×`, reached ? 'reached' : 'MISSED'];
+  return own && peer && peer.usPerOp / own.usPerOp;
+}
+
+/** Whom a comparison is with. */
+export function describe({ job, against, againstJob = job }: Comparison): string {
+  return againstJob === job ? against : `${against} ${againstJob}`;
+}
+
+function formatTarget(rows: readonly Row[], target: Target): string[] {
+  const { job, faster, within = 0 } = target;
+  const aim = `${faster === undefined ? `within ${within}× of` : `${faster}× faster than`} ${describe(target)}`;
+  const ratio = ratioOf(rows, target);
+  if (ratio === undefined) return [job, aim, '', 'not measured'];
+  const shown = faster === undefined ? 1 / ratio : ratio;
+  const reached = faster === undefined ? shown <= within : shown >= faster;
+  return [job, aim, `${formatNumber(shown)}×`, reached ? 'reached' : 'MISSED'];
 }
 
 export function formatReport(rows: readonly Row[]): string {
@@ -118,18 +105,20 @@ export function formatReport(rows: readonly Row[]): string {
   const header = [...versions].join(' · ');
   const jobs = [...new Set(rows.map(({ job }) => job))];
   const isOwn = (job: string): boolean => find(rows, job, 'mailseal') !== undefined;
-  const targets = TARGETS.map((target) => formatTarget(rows, target));
+  const isBatch = (job: string): boolean => /^\w+ batch/.test(job);
+  const table = (title: string, belongs: (job: string) => boolean): string =>
+    jobs.some(belongs) ? formatJobs(rows, title, jobs.filter(belongs)) : '';
+  const targets = TARGETS.filter(({ job }) => isOwn(job)).map((target) => formatTarget(rows, target));
   return [
     `${header}\n`,
     'In brackets: times the time that mailseal takes. "bare" is the physical limit of a job.\n',
-    formatJobs(rows, 'µs an operation', jobs.filter(isOwn)),
-    formatJobs(
-      rows,
-      'bare operations, µs',
-      jobs.filter((job) => !isOwn(job)),
-    ),
+    table('µs an operation', (job) => isOwn(job) && !isBatch(job)),
+    table('µs a file, of many', (job) => isOwn(job) && isBatch(job)),
+    table('bare operations, µs', (job) => !isOwn(job)),
     `Targets\n${formatTable(targets)}`,
-  ].join('\n');
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
 }
 
 /** One row a line, so that the file is JSON and also reads well line by line. */

@@ -1,5 +1,4 @@
 /** asn1js: DER to its objects. */
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import * as asn1js from 'asn1js';
 
@@ -8,8 +7,8 @@ const { version } = createRequire(import.meta.url)('asn1js/package.json');
 export async function create() {
   return {
     version,
-    tape(file) {
-      const der = new Uint8Array(readFileSync(file)).buffer;
+    tape(bytes) {
+      const der = new Uint8Array(bytes).buffer;
       return () => {
         const { offset, result } = asn1js.fromBER(der, { maxNodes: 100_000 });
         if (offset !== der.byteLength) throw new Error(`asn1js: ${result.error}`);

@@ -9,6 +9,7 @@ import forge from 'node-forge';
 const { version } = createRequire(import.meta.url)('node-forge/package.json');
 const { asn1, pki, pkcs7, pkcs12 } = forge;
 
+const toBinary = (bytes) => Buffer.from(bytes).toString('latin1');
 const readBinary = (file) => readFileSync(file, 'latin1');
 const parse = (binary) => asn1.fromDer(forge.util.createBuffer(binary));
 const fromBinary = (binary) => Buffer.from(binary, 'latin1');
@@ -19,8 +20,8 @@ export async function create(inputs) {
   return {
     version,
     form: 'DER',
-    tape(file) {
-      const binary = readBinary(file);
+    tape(der) {
+      const binary = toBinary(der);
       return () => parse(binary);
     },
     certificate(file) {
@@ -36,8 +37,8 @@ export async function create(inputs) {
         };
       };
     },
-    pfx(_name, file) {
-      const binary = readBinary(file);
+    pfx(_shape, bytes) {
+      const binary = toBinary(bytes);
       const { certBag, pkcs8ShroudedKeyBag } = pki.oids;
       return () => {
         const opened = pkcs12.pkcs12FromAsn1(parse(binary), inputs.password);

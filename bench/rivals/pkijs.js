@@ -62,9 +62,9 @@ export async function create(inputs) {
         };
       };
     },
-    pfx(name, file) {
-      if (name !== 'pbes2') return undefined;
-      const pfx = read(file);
+    pfx(shape, bytes) {
+      if (shape !== 'pbes2') return undefined;
+      const pfx = arrayBuffer(bytes);
       const password = arrayBuffer(Buffer.from(inputs.password));
       return async () => {
         const opened = pkijs.PFX.fromBER(pfx);
