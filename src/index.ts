@@ -3,8 +3,9 @@
 export { Tag } from './asn1/tags.js';
 export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from './asn1/tape.js';
 export { type PemBlock, readPem, writePem } from './bytes.js';
-export type { EncryptionCipher, KeyTransportName } from './cms/algorithms.js';
-export type { DecryptedContent } from './cms/enveloped.js';
+export type { ContentCipherName, EncryptionCipher } from './cms/ciphers.js';
+export type { DecryptedContent, Remark } from './cms/enveloped.js';
+export type { KeyTransportName } from './cms/keytransport.js';
 export { type KeyCandidate, type KeyFinder, keyRing, type RecipientIdentifier } from './cms/recipients.js';
 export type { Signer, SigningDigest, SigningScheme } from './cms/signed.js';
 export { type ErrorCode, type ErrorDetails, MailsealError } from './errors.js';

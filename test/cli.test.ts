@@ -364,6 +364,15 @@ describe.concurrent('sign and encrypt', () => {
     }
   }, 30_000);
 
+  it('encrypts with an AEAD cipher, and says that the tag is right', async () => {
+    const args = ['encrypt', 'mail.eml', '--to', 'anna@example.org', '--cipher', 'aes256-gcm'];
+    const { stdout } = await succeed(args, here);
+    expect(stdout.toString()).toContain('smime-type=authEnveloped-data;');
+    const opened = await succeed(['decrypt', '-'], { ...here, input: stdout });
+    expect(opened.stderr).toContain('aes256-gcm, whose tag is right');
+    expect(opened.stdout.toString()).toContain('books');
+  });
+
   it('encrypts to the certificate that is trusted, not to a newer one that was imported for the address', async () => {
     const forged = issueCertificate({
       subject: 'Anna',

@@ -8,7 +8,7 @@ import { OID } from '../src/asn1/oids.js';
 import { readOctets } from '../src/asn1/values.js';
 import { latin1, readPem } from '../src/bytes.js';
 import { readContentInfo } from '../src/cms/content.js';
-import { decryptEnvelopedData, EnvelopedData } from '../src/cms/enveloped.js';
+import { AuthEnvelopedData, decryptEnvelopedData, EnvelopedData } from '../src/cms/enveloped.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { SignedData, verifySignedData } from '../src/cms/signed.js';
 import { MailsealError } from '../src/errors.js';
@@ -76,8 +76,11 @@ async function readObject(
         content: signed.content ?? (content as Uint8Array),
       };
     }
-    case OID.envelopedData: {
-      const enveloped = EnvelopedData.parse(info.content);
+    case OID.envelopedData:
+    case OID.authEnvelopedData: {
+      const enveloped = (info.contentType === OID.envelopedData ? EnvelopedData : AuthEnvelopedData).parse(
+        info.content,
+      );
       if (entries.length === 0) return { result: 'parsed', codes: [] };
       const opened = await decryptEnvelopedData(enveloped, keyRing({ entries }));
       return { result: 'opened', codes: [], content: opened.content };
@@ -248,8 +251,8 @@ describe.skipIf(corporaMissing() !== undefined)(
       encryptedForBobRSAOaep: 'opened',
       encryptedForBobAndDana: 'opened',
       encryptedKekri: 'RECIPIENT_UNKNOWN',
-      authEnvelopedForBobChaCha20Poly1305: 'UNSUPPORTED_FEATURE',
-      authEnvelopedForDanaX25519HKDF: 'UNSUPPORTED_FEATURE',
+      authEnvelopedForBobChaCha20Poly1305: 'opened',
+      authEnvelopedForDanaX25519HKDF: 'RECIPIENT_UNKNOWN',
     };
     for (const { path, form } of corpusCms()) {
       const name = (path.split('/').at(-1) as string).replace(/\.\w+$/, '');

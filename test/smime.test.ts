@@ -174,17 +174,19 @@ describe('sign and verify', () => {
 });
 
 describe('encrypt and decrypt', () => {
-  it.each(['aes128-cbc', 'aes192-cbc', 'aes256-cbc'] as const)('%s', async (cipher) => {
+  it.each(['aes128-cbc', 'aes192-cbc', 'aes256-cbc', 'aes256-gcm'] as const)('%s', async (cipher) => {
     for (const keyTransport of ['rsaes-pkcs1', 'rsaes-oaep'] as const) {
       for (const recipientIdentifier of ['issuerAndSerialNumber', 'subjectKeyIdentifier'] as const) {
         const recipients = [alice.certificate, bob.certificate];
         const sealed = await encrypt(MAIL, { recipients, cipher, keyTransport, recipientIdentifier });
         expect(text(sealed)).not.toContain('Hello');
+        const smimeType = cipher === 'aes256-gcm' ? 'authEnveloped-data' : 'enveloped-data';
+        expect(text(sealed)).toContain(`smime-type=${smimeType};`);
         const opened = await decrypt(sealed, { keys: ring(bob) });
         expect(opened).toMatchObject({
           cipher,
-          keyTransport,
-          integrity: 'none',
+          keyEncryption: keyTransport,
+          integrity: cipher === 'aes256-gcm' ? 'tag' : 'none',
           contentType: '1.2.840.113549.1.7.1',
         });
         expect(opened.certificate?.equals(bob.certificate)).toBe(true);
@@ -587,7 +589,7 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
     expect(Uint8Array.from(signed), 'verifying changes nothing').toEqual(received);
   });
 
-  it.each(['aes128-cbc', 'aes192-cbc', 'aes256-cbc'] as const)(
+  it.each(['aes128-cbc', 'aes192-cbc', 'aes256-cbc', 'aes256-gcm'] as const)(
     'openssl decrypts %s of ours',
     async (cipher) => {
       for (const keyTransport of ['rsaes-pkcs1', 'rsaes-oaep'] as const) {
@@ -612,6 +614,7 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
     '-aes128',
     '-aes192',
     '-aes256',
+    '-aes-256-gcm',
     '-des3',
     '-des',
     '-rc2-40',

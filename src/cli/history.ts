@@ -1,6 +1,6 @@
 /** The commands that ask a key store: lookup, users. */
 import { unknownRecipient } from '../cms/enveloped.js';
-import { describeRecipient, describeRecipientInfo, type RecipientIdentifier } from '../cms/recipients.js';
+import { describeRecipient, describeRecipientInfo, type RecipientIdentifier } from '../cms/recipientinfo.js';
 import type { Match, StoredCertificate } from '../keystore/store.js';
 import { readEnveloped } from '../smime/message.js';
 import { readInput } from './files.js';

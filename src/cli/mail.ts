@@ -1,7 +1,7 @@
 /** The commands that work on one message: decrypt, verify, sign, encrypt. */
 import { describeOid } from '../asn1/oids.js';
 import { toHex } from '../bytes.js';
-import type { EncryptionCipher } from '../cms/algorithms.js';
+import type { EncryptionCipher } from '../cms/ciphers.js';
 import { keyRing } from '../cms/recipients.js';
 import type { Signer } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
@@ -31,13 +31,15 @@ export async function decryptCommand(file: string, options: DecryptOptions): Pro
     pfx === undefined
       ? await withStore(options, false, (keys) => decrypt(input, { keys }))
       : await withPfx(pfx, passwordFile, (found) => decrypt(input, { keys: keyRing(found) }));
-  const { certificate, reason, cipher, message, content, contentType } = opened;
+  const { certificate, reason, cipher, integrity, remarks, message, content, contentType } = opened;
   await writeOutput(out, message ?? content);
   const whose =
     certificate === undefined
       ? 'a key without a certificate'
       : `the key of ${describeCertificate(certificate)}`;
-  note(`opened with ${whose}: ${reason}; ${cipher}, whose content nothing protects from changes`);
+  const intact = integrity === 'none' ? 'whose content nothing protects from changes' : 'whose tag is right';
+  note(`opened with ${whose}: ${reason}; ${cipher}, ${intact}`);
+  for (const remark of remarks) noteError(remark);
   if (message === undefined) note(`written is the content alone: ${describeOid(contentType)}`);
 }
 

@@ -2,6 +2,7 @@
 /** The `mailseal` command: its grammar. What each command does is in the files beside this one. */
 import { readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { ENCRYPTION_CIPHERS } from '../cms/ciphers.js';
 import { MailsealError } from '../errors.js';
 import { PFX_PROFILES } from '../pfx/write.js';
 import { exportCommand } from './export.js';
@@ -154,9 +155,7 @@ command('encrypt', 'Encrypt a mail.')
     'of --to, take only certificates with a valid path to one of these, PEM or DER',
   )
   .addOption(
-    new Option('--cipher <name>', 'content cipher')
-      .choices(['aes128-cbc', 'aes192-cbc', 'aes256-cbc'])
-      .default('aes256-cbc'),
+    new Option('--cipher <name>', 'content cipher').choices([...ENCRYPTION_CIPHERS]).default('aes256-cbc'),
   )
   .addOption(out())
   .addHelpText('after', FILE_FIRST)

@@ -3,8 +3,9 @@
  * handed on as the octets that are digested, a view where the encoding allows it. Refused: ContentInfo without content.
  * Used by every CMS type here and by the S/MIME layer, which asks what a message holds.
  */
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
-import { contextConstructed, Tag } from '../asn1/tags.js';
+import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid } from '../asn1/values.js';
 import { derHeader, writeDer } from '../asn1/write.js';
@@ -69,6 +70,27 @@ export function readEncapsulated(node: DerNode): EncapsulatedContentInfo {
   // PKCS#7 has an OCTET STRING here too where the type is data.
   if (contentType === OID.data) content.expect(Tag.OCTET_STRING, 'eContent');
   return { contentType, content: content.content };
+}
+
+export interface EncryptedContentInfo {
+  /** Dotted OID of the type of what is encrypted. */
+  readonly contentType: string;
+  readonly contentEncryptionAlgorithm: AlgorithmIdentifier;
+  /** Undefined if it is kept elsewhere. */
+  readonly encryptedContent: Uint8Array | undefined;
+}
+
+/** EncryptedContentInfo (RFC 5652 6.1) of EnvelopedData, AuthEnvelopedData and EncryptedData. */
+export function readEncryptedContentInfo(node: DerNode): EncryptedContentInfo {
+  const reader = node.reader(Tag.SEQUENCE, 'EncryptedContentInfo');
+  const contentType = readOid(reader.next(Tag.OID, 'contentType'));
+  const contentEncryptionAlgorithm = readAlgorithmIdentifier(
+    reader.next(Tag.SEQUENCE, 'contentEncryptionAlgorithm'),
+    'contentEncryptionAlgorithm',
+  );
+  const content = reader.optional(contextString(0));
+  reader.end();
+  return { contentType, contentEncryptionAlgorithm, encryptedContent: content && readOctets(content) };
 }
 
 /** Encoded octets in pieces: a message is joined once, when all is known that stands before its content. */

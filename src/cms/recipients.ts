@@ -1,136 +1,14 @@
 /**
- * RecipientInfo (RFC 5652 6.2) and the lookup of keys for it. KeyTransRecipientInfo is read in full; of key agreement,
- * key-encryption keys, passwords and other kinds what names the recipient, so that an error can say whom a message is
- * for. {@link KeyFinder} is what decryption takes: the key store is one, {@link keyRing} makes one from opened PFXs.
+ * The lookup of private keys for the recipients of a message. {@link KeyFinder} is what decryption takes: the key store is
+ * one, {@link keyRing} makes one from opened PFXs. What a message says of its recipients is read in recipientinfo.ts.
  */
-import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
-import { describeOid } from '../asn1/oids.js';
-import { contextConstructed, Tag } from '../asn1/tags.js';
-import type { DerNode } from '../asn1/tape.js';
-import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { toHex } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
+import { identifies, readable } from './identifiers.js';
+import type { RecipientIdentifier } from './recipientinfo.js';
 
-import {
-  type CertificateIdentifier,
-  describeIdentifier,
-  identifies,
-  readable,
-  readIdentifier,
-  shortHex,
-} from './identifiers.js';
-
-export type RecipientIdentifier = CertificateIdentifier;
-
-export type RecipientInfo =
-  | {
-      readonly type: 'keyTransport';
-      /** One. */
-      readonly identifiers: readonly [RecipientIdentifier];
-      readonly algorithm: AlgorithmIdentifier;
-      readonly encryptedKey: Uint8Array;
-      readonly node: DerNode;
-    }
-  | {
-      readonly type: 'keyAgreement';
-      /** One for each encrypted key. */
-      readonly identifiers: readonly RecipientIdentifier[];
-      readonly algorithm: AlgorithmIdentifier;
-      readonly node: DerNode;
-    }
-  | { readonly type: 'keyEncryptionKey'; readonly keyIdentifier: Uint8Array; readonly node: DerNode }
-  | { readonly type: 'password'; readonly node: DerNode }
-  | { readonly type: 'other'; readonly oid: string; readonly node: DerNode };
-
-/** RecipientInfos ::= SET SIZE (1..MAX) OF RecipientInfo. @throws MailsealError ASN1_*, CMS_MALFORMED */
-export function readRecipientInfos(node: DerNode): RecipientInfo[] {
-  const infos = node.expect(Tag.SET, 'recipientInfos').children.map(readRecipientInfo);
-  if (infos.length === 0) throw node.fail('CMS_MALFORMED', 'no recipient at all');
-  return infos;
-}
-
-function readRecipientInfo(node: DerNode): RecipientInfo {
-  if (node.is(Tag.SEQUENCE)) return readKeyTransport(node);
-  if (node.is(contextConstructed(1))) return readKeyAgreement(node);
-  if (node.is(contextConstructed(2))) return readKeyEncryptionKey(node);
-  if (node.is(contextConstructed(3))) return { type: 'password', node };
-  const other = node.reader(contextConstructed(4), 'RecipientInfo');
-  return { type: 'other', oid: readOid(other.next(Tag.OID, 'oriType')), node };
-}
-
-/** KeyTransRecipientInfo (6.2.1). The version only repeats the form of the identifier, and peers get it wrong. */
-function readKeyTransport(node: DerNode): RecipientInfo {
-  const reader = node.reader(Tag.SEQUENCE, 'KeyTransRecipientInfo');
-  readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
-  const identifier = readIdentifier(reader.any('rid'), 'RecipientIdentifier');
-  const algorithm = readAlgorithmIdentifier(
-    reader.next(Tag.SEQUENCE, 'keyEncryptionAlgorithm'),
-    'keyEncryptionAlgorithm',
-  );
-  const encryptedKey = readOctets(reader.next(Tag.OCTET_STRING, 'encryptedKey'));
-  reader.end();
-  return { type: 'keyTransport', identifiers: [identifier], algorithm, encryptedKey, node };
-}
-
-/** KeyAgreeRecipientInfo (6.2.2). */
-function readKeyAgreement(node: DerNode): RecipientInfo {
-  const reader = node.reader(contextConstructed(1), 'KeyAgreeRecipientInfo');
-  readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
-  reader.next(contextConstructed(0), 'originator');
-  reader.optional(contextConstructed(1));
-  const algorithm = readAlgorithmIdentifier(
-    reader.next(Tag.SEQUENCE, 'keyEncryptionAlgorithm'),
-    'keyEncryptionAlgorithm',
-  );
-  const keys = reader.next(Tag.SEQUENCE, 'recipientEncryptedKeys');
-  reader.end();
-  const identifiers = keys.children.map((key) => {
-    const fields = key.reader(Tag.SEQUENCE, 'RecipientEncryptedKey');
-    const identifier = readKeyAgreementIdentifier(fields.any('rid'));
-    fields.next(Tag.OCTET_STRING, 'encryptedKey');
-    fields.end();
-    return identifier;
-  });
-  return { type: 'keyAgreement', identifiers, algorithm, node };
-}
-
-/** KeyAgreeRecipientIdentifier: [0] is a RecipientKeyIdentifier, whose date and other attribute find no key. */
-function readKeyAgreementIdentifier(node: DerNode): RecipientIdentifier {
-  if (!node.is(contextConstructed(0))) return readIdentifier(node, 'KeyAgreeRecipientIdentifier');
-  const reader = node.reader(contextConstructed(0), 'RecipientKeyIdentifier');
-  const keyIdentifier = readOctets(reader.next(Tag.OCTET_STRING, 'subjectKeyIdentifier'));
-  return { type: 'subjectKeyIdentifier', keyIdentifier };
-}
-
-/** KEKRecipientInfo (6.2.3). */
-function readKeyEncryptionKey(node: DerNode): RecipientInfo {
-  const reader = node.reader(contextConstructed(2), 'KEKRecipientInfo');
-  readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
-  const kekid = reader.next(Tag.SEQUENCE, 'kekid').reader(Tag.SEQUENCE, 'KEKIdentifier');
-  const keyIdentifier = readOctets(kekid.next(Tag.OCTET_STRING, 'keyIdentifier'));
-  return { type: 'keyEncryptionKey', keyIdentifier, node };
-}
-
-/** One line for a recipient, fit for a terminal. */
-export function describeRecipient(identifier: RecipientIdentifier): string {
-  return describeIdentifier(identifier);
-}
-
-/** A line for everyone that a RecipientInfo is for. */
-export function describeRecipientInfo(info: RecipientInfo): string[] {
-  switch (info.type) {
-    case 'keyTransport':
-    case 'keyAgreement':
-      return info.identifiers.map(describeRecipient);
-    case 'keyEncryptionKey':
-      return [`shared key ${shortHex(info.keyIdentifier)}`];
-    case 'password':
-      return ['a password'];
-    case 'other':
-      return [`a recipient of type ${describeOid(info.oid)}`];
-  }
-}
+export type { RecipientIdentifier } from './recipientinfo.js';
 
 /** A private key that may open a message for one of its recipients. */
 export interface KeyCandidate {

@@ -7,6 +7,7 @@
 import { describeOid, OID } from '../asn1/oids.js';
 import { assertBytes, concat } from '../bytes.js';
 import {
+  AuthEnvelopedData,
   type EncryptOptions as CmsEncryptOptions,
   type DecryptedContent,
   decryptEnvelopedData,
@@ -38,7 +39,7 @@ export async function sign(message: Uint8Array, options: SignOptions): Promise<U
   const content = prepareEntity(entity);
   const { pieces, digests } = signedPieces(content, { ...options, detached });
   if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
-  const micalg = digests.map((digest) => digest.replace('sha', 'sha-')).join(','); // RFC 8551 3.5.3.2
+  const micalg = digests.map((digest) => digest.replace(/^sha(?=\d)/, 'sha-')).join(','); // RFC 8551 3.5.3.2
   return buildMultipartSigned({ outer, content, signature: concat(pieces), micalg });
 }
 
@@ -53,8 +54,9 @@ export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;
 export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
   const { outer, entity } = splitMessage(message);
-  const content = envelopedPieces(prepareEntity(entity), options);
-  return buildPkcs7Mime({ outer, smimeType: 'enveloped-data', content });
+  const { contentType, pieces } = envelopedPieces(prepareEntity(entity), options);
+  const smimeType = contentType === OID.envelopedData ? 'enveloped-data' : 'authEnveloped-data';
+  return buildPkcs7Mime({ outer, smimeType, content: pieces });
 }
 
 export interface DecryptOptions {
@@ -92,21 +94,23 @@ export async function decrypt(message: Uint8Array, options: DecryptOptions): Pro
 }
 
 /**
- * The EnvelopedData of a message, for whoever wants to know its recipients.
+ * The EnvelopedData or AuthEnvelopedData of a message, for whoever wants to know its recipients.
  * @throws MailsealError as {@link decrypt}, but for those of keys
  */
-export function readEnveloped(message: Uint8Array): EnvelopedData {
+export function readEnveloped(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
   return findEnveloped(readInput(message), MAX_SIGNED_LAYERS);
 }
 
 /** Signatures around an encrypted message: RFC 8551 3.7 makes one, a mailing list may add another. */
 const MAX_SIGNED_LAYERS = 4;
 
-function findEnveloped(input: SmimeInput, layersLeft: number): EnvelopedData {
+function findEnveloped(input: SmimeInput, layersLeft: number): EnvelopedData | AuthEnvelopedData {
   const { contentType, content } = input.contentInfo;
   switch (contentType) {
     case OID.envelopedData:
       return EnvelopedData.parse(content);
+    case OID.authEnvelopedData:
+      return AuthEnvelopedData.parse(content);
     case OID.signedData: {
       const signed = input.signedEntity?.bytes ?? SignedData.parse(content).content;
       if (signed === undefined || layersLeft === 0) throw notEncrypted();

@@ -1,0 +1,360 @@
+/**
+ * Content ciphers by AlgorithmIdentifier. CBC in EnvelopedData and EncryptedData: AES (RFC 3565); 3DES and RC2 (RFC 3370
+ * 5.1, 5.2) and DES for reading. AEAD in AuthEnvelopedData (RFC 5083): AES-GCM and AES-CCM (RFC 5084),
+ * ChaCha20-Poly1305 (RFC 8103). Both with a content key that is bound to the cipher (CEK-HKDF, RFC 9709).
+ * Refused: CBC where an AEAD cipher belongs and the other way round (taking one for the other gives an oracle,
+ * CVE-2026-34182), tags below 12 octets, GCM nonces of other than 12. One thing is read all the same: AES-GCM in
+ * EnvelopedData with its tag behind the ciphertext, as pkijs writes it; the tag is checked as ever.
+ * Used by opening.ts, enveloping.ts and encrypted.ts.
+ */
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { type AlgorithmIdentifier, rc2EffectiveKeyBits, readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readOctets, readSmallInteger } from '../asn1/values.js';
+import { writeDer } from '../asn1/write.js';
+import { plain, utf8, wipe } from '../bytes.js';
+import { decryptCbc } from '../wasm.js';
+import { unsupported } from './algorithms.js';
+
+/** Ciphers that new messages are encrypted with; those that are not CBC make AuthEnvelopedData. */
+export type EncryptionCipher = `aes${128 | 192 | 256}-${'cbc' | 'gcm' | 'ccm'}` | 'chacha20-poly1305';
+
+export type ContentCipherName = EncryptionCipher | 'des-ede3-cbc' | 'des-cbc' | 'rc2-cbc';
+
+type Mode = 'cbc' | 'gcm' | 'ccm' | 'chacha20-poly1305';
+
+interface CipherKind {
+  readonly name: ContentCipherName;
+  readonly mode: Mode;
+  /** Octets of the key; of RC2 as its parameters say. */
+  readonly keyLength: number;
+  /** Octets of the IV: of a CBC cipher its block, of an AEAD cipher what its nonce has when we write it. */
+  readonly ivLength: 8 | 12 | 16;
+}
+
+const aes = (bits: 128 | 192 | 256, mode: 'cbc' | 'gcm' | 'ccm'): CipherKind => ({
+  name: `aes${bits}-${mode}`,
+  mode,
+  keyLength: bits / 8,
+  ivLength: mode === 'cbc' ? 16 : 12,
+});
+
+const CIPHERS: Readonly<Record<string, CipherKind>> = {
+  [OID.aes128Cbc]: aes(128, 'cbc'),
+  [OID.aes192Cbc]: aes(192, 'cbc'),
+  [OID.aes256Cbc]: aes(256, 'cbc'),
+  [OID.aes128Gcm]: aes(128, 'gcm'),
+  [OID.aes192Gcm]: aes(192, 'gcm'),
+  [OID.aes256Gcm]: aes(256, 'gcm'),
+  [OID.aes128Ccm]: aes(128, 'ccm'),
+  [OID.aes192Ccm]: aes(192, 'ccm'),
+  [OID.aes256Ccm]: aes(256, 'ccm'),
+  [OID.aeadChaCha20Poly1305]: {
+    name: 'chacha20-poly1305',
+    mode: 'chacha20-poly1305',
+    keyLength: 32,
+    ivLength: 12,
+  },
+  [OID.desEde3Cbc]: { name: 'des-ede3-cbc', mode: 'cbc', keyLength: 24, ivLength: 8 },
+  [OID.desCBC]: { name: 'des-cbc', mode: 'cbc', keyLength: 8, ivLength: 8 },
+  [OID.rc2CBC]: { name: 'rc2-cbc', mode: 'cbc', keyLength: 16, ivLength: 8 },
+};
+
+/** What holds the encrypted content, which says what kind of cipher belongs there. */
+export type CipherPlace = 'EnvelopedData' | 'AuthEnvelopedData' | 'EncryptedData';
+
+export interface ContentCipher extends Omit<CipherKind, 'ivLength'> {
+  readonly iv: Uint8Array;
+  /** RC2 only. */
+  readonly effectiveKeyBits?: number;
+  /** AEAD only: octets. */
+  readonly tagLength?: number;
+  /** AEAD only: it stands where CBC belongs, its tag behind the ciphertext. */
+  readonly misplaced?: true;
+  /** CEK-HKDF: the AlgorithmIdentifier that the content key is bound to. */
+  readonly boundTo?: Uint8Array;
+}
+
+/** What an AEAD cipher authenticates beside the content, and by which tag. */
+export interface Authentication {
+  readonly tag: Uint8Array;
+  readonly associated: Uint8Array;
+}
+
+/**
+ * ContentEncryptionAlgorithmIdentifier.
+ * @throws MailsealError UNSUPPORTED_ALGORITHM with the OID, also for a cipher that does not belong in this place;
+ *   CMS_MALFORMED, ASN1_* for its parameters
+ */
+export function readContentCipher(algorithm: AlgorithmIdentifier, place: CipherPlace): ContentCipher {
+  if (algorithm.oid === OID.cekHkdfSha256) {
+    const inner = readAlgorithmIdentifier(required(algorithm, 'CEK-HKDF'), 'parameters of CEK-HKDF');
+    return { ...readCipher(inner, place), boundTo: inner.node.bytes };
+  }
+  return readCipher(algorithm, place);
+}
+
+function readCipher(algorithm: AlgorithmIdentifier, place: CipherPlace): ContentCipher {
+  const kind = CIPHERS[algorithm.oid];
+  if (kind === undefined) throw unsupported(algorithm, 'content encryption with');
+  const isAead = kind.mode !== 'cbc';
+  if (isAead !== (place === 'AuthEnvelopedData')) {
+    if (kind.mode !== 'gcm') throw unsupported(algorithm, `${place} with`);
+    return readMisplacedGcm(algorithm, kind);
+  }
+  const parameters = required(algorithm, kind.name);
+  switch (kind.mode) {
+    case 'cbc':
+      if (kind.name === 'rc2-cbc') return { ...kind, ...readRc2Parameters(parameters, kind) };
+      return { ...kind, iv: checkedIv(parameters, kind) };
+    case 'chacha20-poly1305':
+      return { ...kind, iv: checkedIv(parameters, kind), tagLength: TAG_LENGTH };
+    default:
+      return { ...kind, ...readAeadParameters(parameters, kind) };
+  }
+}
+
+function required({ parameters, node }: AlgorithmIdentifier, what: string): DerNode {
+  if (parameters === undefined) throw node.fail('CMS_MALFORMED', `${what} without its parameters`);
+  return parameters;
+}
+
+/** An IV or a nonce as an OCTET STRING of its own. */
+function checkedIv(node: DerNode, kind: CipherKind): Uint8Array {
+  const iv = readOctets(node.expect(Tag.OCTET_STRING, 'IV'));
+  if (iv.length !== kind.ivLength) {
+    throw node.fail('CMS_MALFORMED', `${kind.name} with ${iv.length} octets of IV`);
+  }
+  return iv;
+}
+
+/** RC2CBCParameter ::= SEQUENCE { rc2ParameterVersion INTEGER, iv OCTET STRING } (RFC 3370 5.2) */
+function readRc2Parameters(node: DerNode, kind: CipherKind) {
+  const reader = node.reader(Tag.SEQUENCE, 'RC2CBCParameter');
+  const version = readSmallInteger(reader.next(Tag.INTEGER, 'rc2ParameterVersion'), 'rc2ParameterVersion');
+  const iv = checkedIv(reader.next(Tag.OCTET_STRING, 'iv'), kind);
+  reader.end();
+  const effectiveKeyBits = rc2EffectiveKeyBits(version);
+  if (effectiveKeyBits === undefined) {
+    throw node.fail('UNSUPPORTED_ALGORITHM', `rc2-cbc with the parameter version ${version}`, {
+      oid: OID.rc2CBC,
+    });
+  }
+  return { keyLength: Math.ceil(effectiveKeyBits / 8), effectiveKeyBits, iv };
+}
+
+/** What is written, and the only length that ChaCha20-Poly1305 has. */
+const TAG_LENGTH = 16;
+/** RFC 5084: aes-ICVlen DEFAULT 12. CCM has shorter ones too, down to 4 octets: a forgery in 2^32 attempts. */
+const DEFAULT_TAG_LENGTH = 12;
+
+/** GCMParameters and CCMParameters ::= SEQUENCE { aes-nonce OCTET STRING, aes-ICVlen INTEGER DEFAULT 12 } (RFC 5084) */
+function readAeadParameters(node: DerNode, kind: CipherKind) {
+  const reader = node.reader(Tag.SEQUENCE, kind.mode === 'gcm' ? 'GCMParameters' : 'CCMParameters');
+  const iv = readOctets(reader.next(Tag.OCTET_STRING, 'aes-nonce'));
+  const lengthNode = reader.optional(Tag.INTEGER);
+  reader.end();
+  const tagLength = lengthNode ? readSmallInteger(lengthNode, 'aes-ICVlen') : DEFAULT_TAG_LENGTH;
+  const isGcm = kind.mode === 'gcm';
+  if (isGcm ? iv.length !== 12 : iv.length < 7 || iv.length > 13) {
+    throw node.fail('CMS_MALFORMED', `${kind.name} with a nonce of ${iv.length} octets`);
+  }
+  if (tagLength < DEFAULT_TAG_LENGTH || tagLength > TAG_LENGTH || (!isGcm && tagLength % 2 !== 0)) {
+    throw node.fail('CMS_MALFORMED', `${kind.name} with a tag of ${tagLength} octets`);
+  }
+  return { iv, tagLength };
+}
+
+/** pkijs has the nonce alone for parameters, of 16 octets, and WebCrypto's tag behind the ciphertext. */
+function readMisplacedGcm(algorithm: AlgorithmIdentifier, kind: CipherKind): ContentCipher {
+  const parameters = required(algorithm, kind.name);
+  if (!parameters.is(Tag.OCTET_STRING)) throw unsupported(algorithm, 'EnvelopedData with');
+  const iv = readOctets(parameters);
+  if (iv.length !== 12 && iv.length !== 16) {
+    throw parameters.fail('CMS_MALFORMED', `${kind.name} with a nonce of ${iv.length} octets`);
+  }
+  return { ...kind, iv, tagLength: TAG_LENGTH, misplaced: true };
+}
+
+/** Ciphers of EncryptionCipher by name, with their OIDs. */
+const ENCRYPTION: ReadonlyMap<string, { oid: string; kind: EncryptionKind }> = new Map(
+  Object.entries(CIPHERS).flatMap(([oid, kind]) => (isWritten(kind) ? [[kind.name, { oid, kind }]] : [])),
+);
+
+type EncryptionKind = CipherKind & { readonly name: EncryptionCipher };
+
+function isWritten(kind: CipherKind): kind is EncryptionKind {
+  return !['des-ede3-cbc', 'des-cbc', 'rc2-cbc'].includes(kind.name);
+}
+
+export const ENCRYPTION_CIPHERS = [...ENCRYPTION.keys()] as readonly EncryptionCipher[];
+
+export interface WrittenCipher extends ContentCipher {
+  /** ContentEncryptionAlgorithmIdentifier. */
+  readonly algorithm: Uint8Array;
+}
+
+/** CCM counts the content's octets in what its nonce leaves of 15: three of them end at 16 MB. */
+const MAX_SHORT_CCM = 2 ** 24;
+
+/**
+ * A new IV for a cipher.
+ * @param length octets of the content
+ * @throws RangeError for a name that is not there, from a caller without types
+ */
+export function writeContentCipher(
+  name: EncryptionCipher,
+  length: number,
+  random: (size: number) => Uint8Array,
+): WrittenCipher {
+  const { oid, kind } = encryptionKind(name);
+  const { mode, ivLength } = kind;
+  const iv = random(mode === 'ccm' && length >= MAX_SHORT_CCM ? ivLength - 1 : ivLength);
+  const algorithm = writeDer((w) =>
+    w.sequence((w) => {
+      w.oid(oid);
+      if (mode !== 'gcm' && mode !== 'ccm') w.octets(iv);
+      else {
+        w.sequence((w) => {
+          w.octets(iv);
+          w.integer(TAG_LENGTH);
+        });
+      }
+    }),
+  );
+  return { ...kind, iv, ...(mode !== 'cbc' && { tagLength: TAG_LENGTH }), algorithm };
+}
+
+/** @throws RangeError for a name that is not there */
+export function encryptionKind(name: EncryptionCipher): { oid: string; kind: EncryptionKind } {
+  const found = ENCRYPTION.get(name);
+  if (found === undefined) throw new RangeError(`cipher must be one of ${ENCRYPTION_CIPHERS.join(', ')}`);
+  return found;
+}
+
+/** The salt of RFC 9709 section 2. */
+const CEK_HKDF_SALT = utf8('The Cryptographic Message Syntax');
+
+/** The key that the cipher runs with, made from the message's content key; the caller wipes both. */
+function cipherKey({ boundTo, keyLength }: ContentCipher, contentKey: Uint8Array): Uint8Array {
+  if (boundTo === undefined) return contentKey;
+  return new Uint8Array(hkdfSync('sha256', contentKey, CEK_HKDF_SALT, boundTo, keyLength));
+}
+
+/** By their names in node:crypto. */
+type NodeCbc = `aes-${128 | 192 | 256}-cbc` | 'des-ede3-cbc';
+
+function nodeCbc(name: ContentCipherName): NodeCbc {
+  return (name === 'des-ede3-cbc' ? name : name.replace('aes', 'aes-')) as NodeCbc;
+}
+
+/** node:crypto has CCM and the others under types of their own, with the same methods. */
+function nodeAead({ mode, keyLength }: ContentCipher): 'aes-256-gcm' {
+  return (mode === 'chacha20-poly1305' ? mode : `aes-${keyLength * 8}-${mode}`) as 'aes-256-gcm';
+}
+
+const NOTHING = new Uint8Array(1).subarray(1);
+
+/**
+ * Octets that have an address in memory, even if there are none. Empty ones without (`new Uint8Array(0)`) are for OpenSSL's
+ * CCM no content at all: encrypting fails, and decrypting accepts any tag.
+ */
+const withPlace = (octets: Uint8Array): Uint8Array => (octets.length === 0 ? NOTHING : octets);
+
+/** Encrypts content that is all there. @returns the ciphertext in pieces, and the tag of an AEAD cipher */
+export function encryptContent(
+  cipher: ContentCipher,
+  contentKey: Uint8Array,
+  content: Uint8Array,
+  associated: Uint8Array,
+): { pieces: Uint8Array[]; tag: Uint8Array | undefined } {
+  const key = cipherKey(cipher, contentKey);
+  try {
+    const { iv, tagLength } = cipher;
+    if (tagLength === undefined) {
+      const engine = createCipheriv(nodeCbc(cipher.name), key, iv);
+      return { pieces: [engine.update(content), engine.final()], tag: undefined };
+    }
+    const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
+    engine.setAAD(associated, { plaintextLength: content.length });
+    const pieces = [engine.update(withPlace(content)), engine.final()];
+    return { pieces, tag: engine.getAuthTag() };
+  } finally {
+    if (key !== contentKey) wipe(key);
+  }
+}
+
+/**
+ * Decrypts content. CBC and its padding (RFC 5652 6.3), or AEAD and its tag: nothing is given out before it holds.
+ * @returns undefined if the length, the padding or the tag is wrong
+ */
+export function decryptContent(
+  cipher: ContentCipher,
+  contentKey: Uint8Array,
+  data: Uint8Array,
+  authentication: Authentication | undefined,
+): Uint8Array | undefined {
+  const key = cipherKey(cipher, contentKey);
+  try {
+    if (cipher.mode === 'cbc') return decryptPadded(cipher, key, data);
+    if (authentication !== undefined) return decryptAead(cipher, key, data, authentication);
+    const end = data.length - TAG_LENGTH; // misplaced
+    if (end < 0) return undefined;
+    const associated = new Uint8Array();
+    return decryptAead(cipher, key, data.subarray(0, end), { tag: data.subarray(end), associated });
+  } finally {
+    if (key !== contentKey) wipe(key);
+  }
+}
+
+function decryptAead(
+  cipher: ContentCipher,
+  key: Uint8Array,
+  data: Uint8Array,
+  { tag, associated }: Authentication,
+): Uint8Array | undefined {
+  const { iv, mode } = cipher;
+  if (tag.length !== cipher.tagLength) return undefined;
+  if (mode === 'ccm' && data.length >= 2 ** (8 * (15 - iv.length))) return undefined;
+  const engine = createDecipheriv(nodeAead(cipher), key, iv, { authTagLength: tag.length });
+  engine.setAuthTag(tag);
+  engine.setAAD(associated, { plaintextLength: data.length });
+  let content: Uint8Array | undefined;
+  try {
+    content = engine.update(withPlace(data)); // CCM checks its tag here, as it is given all of the content
+    engine.final();
+    return plain(content);
+  } catch {
+    wipe(content);
+    return undefined;
+  }
+}
+
+function decryptPadded(cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array | undefined {
+  const blockLength = cipher.iv.length;
+  if (data.length === 0 || data.length % blockLength !== 0) return undefined;
+  const padded = decryptBlocks(cipher, key, data);
+  const length = unpaddedLength(padded, blockLength);
+  if (length >= 0) return padded.subarray(0, length);
+  wipe(padded);
+  return undefined;
+}
+
+function decryptBlocks(cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array {
+  const { name, iv, effectiveKeyBits } = cipher;
+  if (name === 'rc2-cbc' || name === 'des-cbc') return decryptCbc(name, key, iv, data, effectiveKeyBits);
+  return createDecipheriv(nodeCbc(name), key, iv).setAutoPadding(false).update(data);
+}
+
+/** Looks at every octet of the last block, whatever the padding is. -1 if it is wrong. */
+function unpaddedLength(padded: Uint8Array, blockLength: number): number {
+  const padding = padded[padded.length - 1] as number;
+  let bad = ((padding - 1) | (blockLength - padding)) >> 31;
+  for (let i = 1; i <= blockLength; i++) {
+    const counts = (i - padding - 1) >> 31; // all ones within the padding
+    bad |= counts & ((padded[padded.length - i] as number) ^ padding);
+  }
+  return bad === 0 ? padded.length - padding : -1;
+}

@@ -1,0 +1,200 @@
+/**
+ * RSA key transport: RSAES-PKCS1-v1_5 (RFC 3370 4.2.1, RFC 8017 7.2) and RSAES-OAEP (RFC 3560, RFC 4055, RFC 8017 7.1),
+ * both ways. Nobody learns from unwrapping what a key decrypts (Bleichenbacher 1998, Manger 2001, RFC 3218): it always
+ * gives a content key, the true one or the one that stands in for it. Used by opening.ts and enveloping.ts.
+ */
+import { constants, privateDecrypt, publicEncrypt } from 'node:crypto';
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { OID } from '../asn1/oids.js';
+import { contextConstructed, Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readNull, readOctets } from '../asn1/values.js';
+import type { DerWriter } from '../asn1/write.js';
+import { assertOneOf, copy, wipe } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import { rsaUnwrapPkcs1 } from '../wasm.js';
+import type { Certificate } from '../x509/certificate.js';
+import type { PrivateKey } from '../x509/keys.js';
+import type { HashName } from '../x509/pss.js';
+import { readDigestAlgorithm, unsupported } from './algorithms.js';
+
+export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
+
+export type KeyTransport =
+  | { readonly name: 'rsaes-pkcs1' }
+  | { readonly name: 'rsaes-oaep'; readonly hash: HashName; readonly label: Uint8Array };
+
+/** KeyEncryptionAlgorithmIdentifier of key transport. @throws MailsealError UNSUPPORTED_ALGORITHM with the OID */
+export function readKeyTransport(algorithm: AlgorithmIdentifier): KeyTransport {
+  const { oid, parameters, node } = algorithm;
+  switch (oid) {
+    case OID.rsaEncryption:
+      if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of rsaEncryption'));
+      return { name: 'rsaes-pkcs1' };
+    case OID.rsaesOaep:
+      if (parameters === undefined) throw node.fail('CMS_MALFORMED', 'RSAES-OAEP without its parameters');
+      return readOaepParameters(parameters);
+    default:
+      throw unsupported(algorithm, 'key transport with');
+  }
+}
+
+/** RSAES-OAEP-params (RFC 4055 4.1), each with the default of RFC 8017 A.2.1. */
+function readOaepParameters(node: DerNode): KeyTransport {
+  const reader = node.reader(Tag.SEQUENCE, 'RSAES-OAEP-params');
+  const hashNode = reader.optional(contextConstructed(0));
+  const maskNode = reader.optional(contextConstructed(1));
+  const sourceNode = reader.optional(contextConstructed(2));
+  reader.end();
+  const hash = hashNode === undefined ? 'sha1' : readDigestAlgorithm(explicitAlgorithm(hashNode));
+  const mask = maskNode === undefined ? undefined : explicitAlgorithm(maskNode);
+  if (mask !== undefined && mask.oid !== OID.mgf1) throw unsupported(mask, 'RSAES-OAEP with');
+  const maskHash =
+    mask === undefined ? 'sha1' : readDigestAlgorithm(algorithmParameter(mask, 'parameters of MGF1'));
+  if (maskHash !== hash) {
+    // Node has one hash for both.
+    throw node.fail('UNSUPPORTED_ALGORITHM', `RSAES-OAEP with ${hash}, but MGF1 with ${maskHash}`, {
+      oid: OID.mgf1,
+    });
+  }
+  return {
+    name: 'rsaes-oaep',
+    hash,
+    label: sourceNode === undefined ? new Uint8Array() : readLabel(sourceNode),
+  };
+}
+
+function explicitAlgorithm(node: DerNode): AlgorithmIdentifier {
+  const reader = node.reader(node.identifier, 'RSAES-OAEP-params');
+  const algorithm = readAlgorithmIdentifier(reader.any('algorithm'), 'AlgorithmIdentifier');
+  reader.end();
+  return algorithm;
+}
+
+function algorithmParameter(algorithm: AlgorithmIdentifier, what: string): AlgorithmIdentifier {
+  const { parameters, node } = algorithm;
+  if (parameters === undefined) throw node.fail('CMS_MALFORMED', `${what} are absent`);
+  return readAlgorithmIdentifier(parameters, what);
+}
+
+/** pSourceFunc: pSpecified with the label as an OCTET STRING. */
+function readLabel(node: DerNode): Uint8Array {
+  const source = explicitAlgorithm(node);
+  if (source.oid !== OID.pSpecified) throw unsupported(source, 'RSAES-OAEP with');
+  if (source.parameters === undefined) throw source.node.fail('CMS_MALFORMED', 'pSpecified without a label');
+  return readOctets(source.parameters.expect(Tag.OCTET_STRING, 'label'));
+}
+
+/** What new messages use; its hash is MGF1's as well. */
+export const OAEP_HASH = 'sha256';
+
+const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
+
+/** @throws RangeError for a name that is none */
+export function writeKeyTransport(w: DerWriter, name: KeyTransportName): void {
+  assertOneOf(name, KEY_TRANSPORTS, 'keyTransport');
+  w.sequence((w) => {
+    if (name === 'rsaes-pkcs1') {
+      w.oid(OID.rsaEncryption);
+      w.null();
+      return;
+    }
+    w.oid(OID.rsaesOaep);
+    w.sequence((w) => {
+      w.explicit(0, writeOaepHash);
+      w.explicit(1, (w) =>
+        w.sequence((w) => {
+          w.oid(OID.mgf1);
+          writeOaepHash(w);
+        }),
+      );
+    });
+  });
+}
+
+/** With NULL: RFC 4055 2.1 writes it so, and old readers compare octets. */
+function writeOaepHash(w: DerWriter): void {
+  w.sequence((w) => {
+    w.oid(OID.sha256);
+    w.null();
+  });
+}
+
+/** RFC 8017 7.1.2 and 7.2.2, step 1: a question about public sizes only. */
+export function fitsKeyTransport({ algorithm, publicKey }: PrivateKey, encryptedKey: Uint8Array): boolean {
+  return algorithm === 'rsa' && Math.ceil((publicKey.modulusLength ?? 0) / 8) === encryptedKey.length;
+}
+
+/** @param fallback what a key that does not unpad, or is of another length, is replaced by */
+export function unwrapTransported(
+  privateKey: PrivateKey,
+  transport: KeyTransport,
+  encryptedKey: Uint8Array,
+  fallback: Uint8Array,
+): Uint8Array {
+  return transport.name === 'rsaes-pkcs1'
+    ? unwrapPkcs1(privateKey, encryptedKey, fallback)
+    : unwrapOaep(privateKey, encryptedKey, transport, fallback);
+}
+
+/** RSAES-PKCS1-v1_5 (RFC 8017 7.2.2). Raw RSA in OpenSSL, which blinds it; unpadding in constant time in WASM. */
+function unwrapPkcs1(privateKey: PrivateKey, encryptedKey: Uint8Array, fallback: Uint8Array): Uint8Array {
+  let em: Uint8Array;
+  try {
+    em = privateDecrypt({ key: privateKey.keyObject, padding: constants.RSA_NO_PADDING }, encryptedKey);
+  } catch (error) {
+    rethrowOwn(error);
+    em = new Uint8Array(encryptedKey.length); // a number beyond the modulus: unpads to the fallback
+  }
+  try {
+    return rsaUnwrapPkcs1(em, fallback.length, fallback);
+  } finally {
+    wipe(em);
+  }
+}
+
+/** RSAES-OAEP (RFC 8017 7.1.2), unpadded in constant time by OpenSSL. */
+function unwrapOaep(
+  privateKey: PrivateKey,
+  encryptedKey: Uint8Array,
+  { hash: oaepHash, label }: KeyTransport & { name: 'rsaes-oaep' },
+  fallback: Uint8Array,
+): Uint8Array {
+  try {
+    const key = privateDecrypt(
+      {
+        key: privateKey.keyObject,
+        padding: constants.RSA_PKCS1_OAEP_PADDING,
+        oaepHash,
+        ...(label.length > 0 && { oaepLabel: label }),
+      },
+      encryptedKey,
+    );
+    if (key.length === fallback.length) return key;
+    wipe(key);
+  } catch (error) {
+    rethrowOwn(error);
+  }
+  return copy(fallback);
+}
+
+/** A wiped private key is the caller's mistake; what OpenSSL reports is about the message. */
+function rethrowOwn(error: unknown): void {
+  if (error instanceof MailsealError) throw error;
+}
+
+export function wrapTransported(
+  certificate: Certificate,
+  contentKey: Uint8Array,
+  transport: KeyTransportName,
+): Uint8Array {
+  const key = certificate.publicKey.keyObject;
+  try {
+    return transport === 'rsaes-pkcs1'
+      ? publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, contentKey)
+      : publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: OAEP_HASH }, contentKey);
+  } catch (cause) {
+    const { subject } = certificate;
+    throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} can't wrap a content key`, { cause });
+  }
+}
