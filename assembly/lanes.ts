@@ -12,7 +12,8 @@
  *   lane 2       | IV 1      | MAC key   |
  *   lane 3       | IV 2      |
  *
- * When no more than two chains are left, they move to lanes 0 and 2, where the kernels take less time for two.
+ * When no more than two chains are left, they move to lanes 0 and 2, where the kernels take less time for two; a last
+ * one of SHA-1 runs in scalar code.
  *
  * A lane record, of 32 octets:
  *
@@ -25,7 +26,7 @@ import { HMAC_SIZE } from './hmac';
 import { OK } from './memory';
 import { beginPbkdf2, pbkdf2BufferLen } from './pbkdf2';
 import { advancePkcs12, beginPkcs12, fillPkcs12, pkcs12BufferLen } from './pkcs12kdf';
-import { iterate2 as iterate2Sha1, iterate4 as iterate4Sha1 } from './sha1x4';
+import { iterate1 as iterate1Sha1, iterate2 as iterate2Sha1, iterate4 as iterate4Sha1 } from './sha1x4';
 import { iterate2 as iterate2Sha256, iterate4 as iterate4Sha256 } from './sha256x4';
 import { DIGEST, ITERATION_SIZE, ROW, TOTAL } from './x4';
 
@@ -110,7 +111,7 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
     if (beginsPbkdf2) beginPbkdf2(hash, workPtr, beginsPbkdf2);
 
     // Run all lanes for as long as the shortest lasts.
-    const pair = pairUp(lanes, area);
+    const width = gather(hash, lanes, area);
     let steps: u32 = 0xffffffff;
     let active: u32 = 0;
     let pbkdf2: u32 = 0;
@@ -130,7 +131,7 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
     }
     if (frozen) {
       memory.copy(workPtr + FROZEN, area + DIGEST, 8 * ROW);
-      iterate(hash, area, 1, pair);
+      iterate(hash, area, 1, width);
       for (let lane: u32 = 0; lane < 4; ++lane) {
         if (!(frozen & (1 << lane))) continue;
         for (let at = lane * 4; at < 8 * ROW; at += ROW) store<u32>(area + DIGEST + at, load<u32>(workPtr + FROZEN + at));
@@ -138,7 +139,7 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
     } else {
       for (let left = steps; left; ) {
         const stretch = min(left, STRETCH);
-        iterate(hash, area, stretch, pair);
+        iterate(hash, area, stretch, width);
         left -= stretch;
       }
     }
@@ -161,14 +162,19 @@ export function derive4(hash: u32, workPtr: u32, buffer: u32, derivationsPtr: u3
   }
 }
 
-/** Moves two chains or fewer to lanes 0 and 2. Returns whether they are so few. */
-function pairUp(lanesPtr: u32, areaPtr: u32): bool {
+/**
+ * Moves two chains to lanes 0 and 2, one to lane 0. Returns what the kernel has to take: 4, 2 or 1 (SHA-1 only: what
+ * SHA-256 would gain has no use in a PFX).
+ */
+function gather(hash: u32, lanesPtr: u32, areaPtr: u32): u32 {
   let active: u32 = 0;
   for (let lane: u32 = 0; lane < 4; ++lane) active |= <u32>(load<u32>(lanesPtr + lane * LANE_SIZE) != 0) << lane;
-  if (popcnt<u32>(active) > 2) return false;
-  for (let lane: u32 = 1; lane < 4; lane += 2) {
-    if (!(active & (1 << lane))) continue;
-    const free: u32 = active & 1 ? 2 : 0;
+  const count = popcnt<u32>(active);
+  if (count > 2) return 4;
+  const wanted: u32 = count == 2 ? 0b101 : 0b1;
+  for (let lane: u32 = 1; lane < 4; ++lane) {
+    if (!(active & ~wanted & (1 << lane))) continue;
+    const free = ctz<u32>(wanted & ~active);
     active |= 1 << free;
     const from = lanesPtr + lane * LANE_SIZE;
     const to = lanesPtr + free * LANE_SIZE;
@@ -180,15 +186,16 @@ function pairUp(lanesPtr: u32, areaPtr: u32): bool {
       store<u32>(row + free * 4, load<u32>(row + lane * 4));
     }
   }
-  return true;
+  return count == 1 && hash == SHA1 ? 1 : 2;
 }
 
-function iterate(hash: u32, areaPtr: u32, steps: u32, pair: bool): void {
+function iterate(hash: u32, areaPtr: u32, steps: u32, width: u32): void {
   if (hash == SHA1) {
-    if (pair) iterate2Sha1(areaPtr, steps);
-    else iterate4Sha1(areaPtr, steps);
+    if (width == 4) iterate4Sha1(areaPtr, steps);
+    else if (width == 2) iterate2Sha1(areaPtr, steps);
+    else iterate1Sha1(areaPtr, steps);
   } else {
-    if (pair) iterate2Sha256(areaPtr, steps);
-    else iterate4Sha256(areaPtr, steps);
+    if (width == 4) iterate4Sha256(areaPtr, steps);
+    else iterate2Sha256(areaPtr, steps);
   }
 }

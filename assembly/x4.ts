@@ -15,16 +15,49 @@
 
 export const ROW: u32 = 16;
 
+// What the hashes are written in. V is what a word lies in: v128, one lane a message, or u32, for one message alone.
+
 // @ts-ignore: decorator
 @inline
-export function add(x: v128, y: v128): v128 {
-  return i32x4.add(x, y);
+export function add<V>(x: V, y: V): V {
+  if (isVector<V>()) return i32x4.add(x, y);
+  return x + y;
 }
 
 // @ts-ignore: decorator
 @inline
-export function xor(x: v128, y: v128): v128 {
-  return v128.xor(x, y);
+export function xor<V>(x: V, y: V): V {
+  if (isVector<V>()) return v128.xor(x, y);
+  return x ^ y;
+}
+
+// @ts-ignore: decorator
+@inline
+export function and<V>(x: V, y: V): V {
+  if (isVector<V>()) return v128.and(x, y);
+  return x & y;
+}
+
+// @ts-ignore: decorator
+@inline
+export function or<V>(x: V, y: V): V {
+  if (isVector<V>()) return v128.or(x, y);
+  return x | y;
+}
+
+/** A row, or the word of its lane 0. */
+// @ts-ignore: decorator
+@inline
+export function read<V>(ptr: u32, offset: u32 = 0): V {
+  if (isVector<V>()) return v128.load(ptr + offset);
+  return load<u32>(ptr + offset);
+}
+
+// @ts-ignore: decorator
+@inline
+export function write<V>(ptr: u32, x: V, offset: u32 = 0): void {
+  if (isVector<V>()) v128.store(ptr + offset, x);
+  else store<u32>(ptr + offset, x);
 }
 
 /**
@@ -39,11 +72,13 @@ export function twin(x: v128): v128 {
 }
 
 // T says how the lanes are used: u32, four messages; u64, two of them, in lanes 0 and 2, what is in lanes 1 and 3
-// being worthless. With two, rotations cost less: that is what is done when no more than two chains are left.
+// being worthless. With two, rotations cost less: that is what is done when no more than two chains are left. A word
+// alone (V is u32) has a rotation of its own, and T is u32.
 
 // @ts-ignore: decorator
 @inline
-export function rotl<T>(x: v128, n: i32): v128 {
+export function rotl<V, T>(x: V, n: i32): V {
+  if (!isVector<V>()) return i32.rotl(x, n);
   if (sizeof<T>() == 8) return i64x2.shr_u(twin(x), 32 - n);
   return v128.or(i32x4.shl(x, n), i32x4.shr_u(x, 32 - n));
 }
@@ -51,8 +86,9 @@ export function rotl<T>(x: v128, n: i32): v128 {
 /** The same constant in all lanes, from a table of u32: one load, where V8 builds a v128 constant in three steps. */
 // @ts-ignore: decorator
 @inline
-export function splat(tablePtr: u32, offset: u32): v128 {
-  return v128.load_splat<u32>(tablePtr + offset);
+export function constant<V>(tablePtr: u32, offset: u32): V {
+  if (isVector<V>()) return v128.load_splat<u32>(tablePtr + offset);
+  return load<u32>(tablePtr + offset);
 }
 
 // @ts-ignore: decorator

@@ -11,6 +11,7 @@ import { decryptJob, macJob, type PasswordOctets, type PbeKdf } from '../pbe.js'
 import type { PbeResults } from '../wasm.js';
 import { Certificate } from '../x509/certificate.js';
 import { PrivateKey } from '../x509/keys.js';
+import { BLOCK_LENGTH, restoreFirstBlock, type Structure } from './firstblock.js';
 import { Part } from './part.js';
 import { readingsOf } from './password.js';
 import {
@@ -59,6 +60,7 @@ export interface OpenBag {
 /** Something that waits for the password, and what to do with its plaintext: gives what waits inside it. */
 interface Locked {
   readonly name: string;
+  readonly structure: Structure;
   readonly encrypted: Encrypted;
   readonly open: (plaintext: Uint8Array) => Locked[];
 }
@@ -75,6 +77,10 @@ export class PfxPlan {
   /** What the file itself shows to be encrypted. */
   readonly #outer: Locked[] = [];
   #pending: Locked[];
+  readonly #plaintexts = new Map<Locked, Uint8Array | undefined>();
+  /** Of #pending, what is asked for once more, now with its IV. */
+  #unclear: Locked[] = [];
+  #macMatches: boolean | undefined;
   #reading = 0;
   #firstRound = true;
   #cost = 0;
@@ -111,11 +117,12 @@ export class PfxPlan {
   jobs(): PbeJobs | undefined {
     const { mac, authSafe } = this.#file;
     const password = this.#readings[this.#reading] as PasswordOctets;
-    const macs =
-      this.#firstRound && mac !== undefined ? [macJob(mac.mac, password, authSafe.bytes, mac.digest)] : [];
-    const decrypts = this.#pending.map(({ encrypted }) =>
-      decryptJob(encrypted.algorithm, password, encrypted.data),
-    );
+    const asksMac = this.#firstRound && mac !== undefined && this.#unclear.length === 0;
+    const macs = asksMac ? [macJob(mac.mac, password, authSafe.bytes, mac.digest)] : [];
+    const decrypts = this.#asked.map((locked) => {
+      const { algorithm, data } = locked.encrypted;
+      return decryptJob(this.#leavesIvOut(locked) ? { ...algorithm, iv: NO_IV } : algorithm, password, data);
+    });
     if (macs.length === 0 && decrypts.length === 0) return undefined;
     for (const job of macs) this.#charge(macCost(job));
     for (const job of decrypts) this.#charge(decryptCost(job));
@@ -134,16 +141,40 @@ export class PfxPlan {
 
   /** The results of {@link jobs}, in its order. @throws MailsealError when no reading of the password is left */
   take({ decrypted, macs }: PbeResults): void {
-    const plaintexts = decrypted.map((result) => {
-      if (!result.ok) return undefined;
+    if (macs.length > 0) this.#macMatches = macs[0];
+    const unclear: Locked[] = [];
+    for (const [i, locked] of this.#asked.entries()) {
+      const result = decrypted[i];
+      this.#plaintexts.set(locked, undefined);
+      if (!result?.ok) continue;
       this.#secrets.push(result.data);
-      return isWholeSequence(result.data) ? result.data : undefined;
-    });
+      if (this.#leavesIvOut(locked) && !restoreFirstBlock(result.data, locked.structure))
+        unclear.push(locked);
+      else if (isWholeSequence(result.data)) this.#plaintexts.set(locked, result.data);
+    }
+    this.#unclear = unclear;
+    if (unclear.length === 0) this.#settle();
+  }
+
+  get #asked(): readonly Locked[] {
+    return this.#unclear.length > 0 ? this.#unclear : this.#pending;
+  }
+
+  /** firstblock.ts says why that can be; without a MAC nothing vouches for the rest. */
+  #leavesIvOut(locked: Locked): boolean {
+    const { kdf, iv } = locked.encrypted.algorithm;
+    const derived = kdf.kdf === 'pkcs12' && iv === BLOCK_LENGTH;
+    return derived && this.#file.mac !== undefined && !this.#unclear.includes(locked);
+  }
+
+  /** Decides what the results of a round mean. */
+  #settle(): void {
+    const plaintexts = this.#pending.map((locked) => this.#plaintexts.get(locked));
     const opensSome = plaintexts.some((plaintext) => plaintext !== undefined);
     const firstRound = this.#firstRound;
     this.#firstRound = false;
-    if (firstRound && macs[0] === false) this.#retry(macFailure(opensSome), this.#macKdfs());
-    else if (firstRound && macs.length === 0 && !opensSome) {
+    if (firstRound && this.#macMatches === false) this.#retry(macFailure(opensSome), this.#macKdfs());
+    else if (firstRound && this.#file.mac === undefined && !opensSome) {
       this.#retry(wrongPassword('decrypts nothing'), this.#pending.map(kdfOf));
     } else this.#open(plaintexts);
   }
@@ -197,7 +228,7 @@ export class PfxPlan {
       const part = new Part(`the decrypted ${name}`, plaintext, undefined);
       return this.#openBags(index, readSafeContents(part, name));
     };
-    return [{ name, encrypted, open }];
+    return [{ name, structure: 'SafeContents', encrypted, open }];
   }
 
   #openBags(safe: number, bags: Bag[]): Locked[] {
@@ -221,6 +252,7 @@ export class PfxPlan {
         case 'shroudedKey':
           locked.push({
             name,
+            structure: 'PrivateKeyInfo',
             encrypted: bag.encrypted,
             open: (plaintext) => {
               open[i] = { ...head, ...readKey(new Part(`the decrypted ${name}`, plaintext, undefined)) };
@@ -232,6 +264,9 @@ export class PfxPlan {
     return locked;
   }
 }
+
+/** In place of one that is not derived: the first block comes out wrong, and is written anew. */
+const NO_IV = new Uint8Array(BLOCK_LENGTH);
 
 const kdfOf = ({ encrypted }: Locked): Kdf => encrypted.algorithm.kdf.kdf;
 
