@@ -69,10 +69,10 @@ function checkContent(tag: u32, start: u32, length: u32): i32 {
 }
 
 /**
- * Where the parser stands, seven u32 in memory: next octet · next record · index of that record · record of the
- * innermost open value, 0 if none is · its end, or that of the value around it while its own is not known · how much
- * deeper nesting may get · place of the error. The usual values are walked with all of it in registers; each other one
- * is a call.
+ * Where the parser stands, in memory: next octet · next record · index of that record · record of the innermost open
+ * value, 0 if none is · its end, or that of the value around it while its own is not known · how much deeper nesting may
+ * get · place of the error · two parameters of walk. The usual values are walked with what they need in registers; each
+ * other one is a call.
  *
  * While a value is open, [2] of its record is the END of its state and [3] is the record of the value around it.
  */
@@ -83,6 +83,8 @@ const PARENT: usize = 12;
 const END: usize = 16;
 const DEPTH: usize = 20;
 const ERROR_AT: usize = 24;
+const LAST_AT: usize = 28;
+const TAPE_END: usize = 32;
 
 /** The longest header: 4 octets of identifier, 9 of length. */
 const MAX_HEADER: u32 = 13;
@@ -90,36 +92,47 @@ const MAX_HEADER: u32 = 13;
 /** walk loads the four octets at any place up to the end of an input: the last three may lie behind it. */
 const HEADER_LOAD: u32 = 4;
 
+/**
+ * For each identifier octet the first word of a record but for the header's length; 0 if walk must stop there: tag
+ * numbers above 30, end-of-contents, and constructed strings, which DER does not have.
+ */
+const HEADS: u32 = <u32>memory.data(1024);
+for (let identifier: u32 = 0; identifier < 256; ++identifier) {
+  const tag = identifier & 31;
+  const usual = identifier < 0x40 && (identifier & 0x20) != 0 ? tag == 16 || tag == 17 : (identifier & 0xdf) != 0 && tag != 31;
+  store<u32>(HEADS + (identifier << 2), usual ? identifier | (tag << 16) : 0);
+}
+
 /** Not a status that leaves this file: the root is closed. */
 const DONE: i32 = -1;
 
 /**
  * Values as DER has them: one octet of identifier, a definite length below 64 KiB in the fewest octets. Stops before any
- * other, and before an error, for parseOne to look at. Nothing is called from here, so that V8 keeps its registers, and
- * what can be checked once for many values is: instructions are what this loop is bound by.
- * @param parent must not be 0
+ * other, and before an error, for parseOne to look at. How fast it is depends on how many instructions a value takes, and
+ * on V8 keeping what they use in registers: so nothing is called from here, one comparison does for the ends of memory
+ * and of the tape, and what is rarely used lies in memory.
  * @param lastAt the last place from which four octets can be loaded
  * @returns true if the root is closed
  */
 function walk(state: u32, base: u32, lastAt: u32, tapeEnd: u32): bool {
+  store<u32>(state, lastAt, LAST_AT);
+  store<u32>(state, tapeEnd, TAPE_END);
   let at = load<u32>(state, AT);
   let record = load<u32>(state, RECORD_PTR);
   let next = load<u32>(state, NEXT);
   let parent = load<u32>(state, PARENT);
   let end = load<u32>(state, END);
   let depth = load<u32>(state, DEPTH);
-  /** Values that begin up to here are in memory and have room for their records, since each takes two octets. */
   let safe: u32 = 0;
-  let closed = false;
   while (true) {
     if (at >= safe) {
-      const room = tapeEnd - record; // 16 octets a record
-      safe = at + (room >> 3);
-      if (safe > lastAt) safe = lastAt + 1;
+      // Values that begin before `safe` have room for their records, of 16 octets: each takes two octets at least.
+      safe = at + ((load<u32>(state, TAPE_END) - record) >> 3);
+      const behind = load<u32>(state, LAST_AT) + 1;
+      if (safe > behind) safe = behind;
       if (at >= safe) break;
     }
     const header = load<u32>(base + at);
-    const identifier = header & 0xff;
     let size = (header >> 8) & 0xff;
     let content = at + 2;
     if (size > 127) {
@@ -135,34 +148,41 @@ function walk(state: u32, base: u32, lastAt: u32, tapeEnd: u32): bool {
     }
     const ends = content + size;
     if (ends > end) {
-      // The values that end here; then what was read is looked at again, in the one around them.
-      while (at == end && (load<u32>(parent) & FLAG_INDEFINITE) == 0) {
+      if (at != end || (load<u32>(parent) & FLAG_INDEFINITE) != 0) break;
+      // What was read lies behind the values that end here: it is in one around them.
+      do {
         const around = load<u32>(parent, 12);
         store<u32>(parent, next, 12);
         parent = around;
         ++depth;
         if (around == 0) {
-          closed = true;
-          break;
+          store<u32>(state, at, AT);
+          store<u32>(state, record, RECORD_PTR);
+          store<u32>(state, next, NEXT);
+          return true;
         }
         end = load<u32>(around, 8);
-      }
-      if (closed || ends > end) break;
+      } while (at == end && (load<u32>(parent) & FLAG_INDEFINITE) == 0);
+      if (ends > end) break;
     }
-    if ((identifier & 31) == 31 || (identifier & 0xdf) == 0) break;
-    const head = identifier | ((content - at) << 8) | ((identifier & 31) << 16);
-    if ((identifier & 0x20) == 0) {
+    const kind = load<u32>(HEADS + ((header & 0xff) << 2));
+    if (kind == 0) break;
+    const head = kind | ((content - at) << 8);
+    if ((kind & 0x20) == 0) {
       ++next;
-      store<u64>(record, head | (<u64>at << 32));
-      store<u64>(record, ends | (<u64>next << 32), 8);
+      store<u32>(record, head);
+      store<u32>(record, at, 4);
+      store<u32>(record, ends, 8);
+      store<u32>(record, next, 12);
       at = ends;
     } else {
-      // A constructed string is none that DER has.
-      if (depth == 0 || (identifier < 0x40 && (identifier & 0xfe) != 0x30)) break;
-      ++next;
+      if (depth == 0) break;
       --depth;
-      store<u64>(record, head | (<u64>at << 32));
-      store<u64>(record, ends | (<u64>parent << 32), 8);
+      ++next;
+      store<u32>(record, head);
+      store<u32>(record, at, 4);
+      store<u32>(record, ends, 8);
+      store<u32>(record, parent, 12);
       parent = record;
       end = ends;
       at = content;
@@ -175,7 +195,7 @@ function walk(state: u32, base: u32, lastAt: u32, tapeEnd: u32): bool {
   store<u32>(state, parent, PARENT);
   store<u32>(state, end, END);
   store<u32>(state, depth, DEPTH);
-  return closed;
+  return false;
 }
 
 /** What is not DER in a value is not DER in all values around it. */
@@ -316,7 +336,7 @@ export function startTape(state: u32, length: u32, tape: u32, first: u32, maxDep
 
 /**
  * Parses as far as the window goes.
- * @param state   32 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
+ * @param state   36 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
  *                record, [6] the offset of an error
  * @param base    address of the window less its offset in the input; HEADER_LOAD octets behind it can be read
  * @param known   offset of the window's end; all of the input in strict mode
@@ -324,14 +344,16 @@ export function startTape(state: u32, length: u32, tape: u32, first: u32, maxDep
  * @returns NEED_INPUT, or another status of memory.ts
  */
 export function parseTape(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
-  // In strict mode each value's content is looked at, which walk does not do.
-  const strict = (mode & MODE_STRICT) != 0;
+  // In strict mode each value's content is looked at, which walk does not do; and it can't have a primitive root.
+  const usual = (mode & MODE_STRICT) == 0;
   const lastAt = known < length ? known - HEADER_LOAD : known;
-  while (true) {
+  const constructed = length != 0 && (load<u8>(base + load<u32>(state, AT)) & 0x20) != 0;
+  let closed = usual && constructed && walk(state, base, lastAt, tapeEnd);
+  while (!closed) {
     const status = parseOne(state, base, known, length, tapeEnd, mode);
     if (status == DONE) break;
     if (status != OK) return status;
-    if (!strict && walk(state, base, lastAt, tapeEnd)) break;
+    closed = usual && walk(state, base, lastAt, tapeEnd);
   }
   const end = load<u32>(state, AT);
   if (end < length && (mode & MODE_TRAILING) == 0) {
@@ -347,7 +369,7 @@ const JOB: u32 = 12;
 /**
  * Parses inputs that lie in memory as a whole, each on its own, to one tape. What one that is refused had on the tape is
  * overwritten.
- * @param state      32 octets of work area. Afterwards: [2] the index behind the last record
+ * @param state      36 octets of work area. Afterwards: [2] the index behind the last record
  * @param jobs       `count` of 12 octets each
  * @param tape       the end of what is reserved; the room that is not used is given back
  * @param maxRecords for each input, at most 2^26

@@ -15,7 +15,7 @@ const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 };
 
 const RECORD_OCTETS = 16;
-const STATE_OCTETS = 32;
+const STATE_OCTETS = 36;
 const JOB_OCTETS = 12;
 /** What the parser may load behind an input. */
 const SLACK_OCTETS = 4;
