@@ -41,7 +41,7 @@ export interface PfxInput {
   /** One RSA-2048 key and its certificate. */
   file: string;
   hash: string;
-  /** Compressions of the hash that the derivations of the keys, IVs and MAC key can't do without. */
+  /** Compressions of the hash that the derivations of the keys and the MAC key can't do without. */
   blocks: number;
 }
 
@@ -79,19 +79,22 @@ keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
 `;
 
-/** `openssl pkcs12 -export` options (OpenSSL 3 needs -legacy for RC2), and the compressions: two blocks an HMAC. */
+/**
+ * `openssl pkcs12 -export` options (OpenSSL 3 needs -legacy for RC2), and the compressions: two blocks an HMAC. None for
+ * the IVs of the PKCS#12 ciphers: what the first block of DER holds can be known without.
+ */
 export const PFX_ITERATIONS = 2048;
 const PFX_PROFILES = [
   {
-    name: 'rc2-40', // certificate RC2-40, key 3DES: 2 + 3 chains, and the MAC
+    name: 'rc2-40', // certificate RC2-40, key 3DES: 1 + 2 chains, and the MAC
     hash: 'sha1',
-    blocks: 6 * PFX_ITERATIONS,
+    blocks: 4 * PFX_ITERATIONS,
     options: '-legacy -certpbe PBE-SHA1-RC2-40 -keypbe PBE-SHA1-3DES -macalg sha1',
   },
   {
-    name: '3des', // 3 + 3 chains, and the MAC
+    name: '3des', // 2 + 2 chains, and the MAC
     hash: 'sha1',
-    blocks: 7 * PFX_ITERATIONS,
+    blocks: 5 * PFX_ITERATIONS,
     options: '-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1',
   },
   {

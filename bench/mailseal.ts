@@ -1,7 +1,7 @@
 /** mailseal: the built package, since that is what users run. Its types come from the sources: checks need no build. */
 import { readFileSync } from 'node:fs';
 import type { PfxContents } from '../src/index.js';
-import type { Implementation, PfxCounts } from './implementation.js';
+import { assertResult, type Implementation, type PfxCounts } from './implementation.js';
 import type { Inputs } from './inputs.js';
 import { mailsealLookup, rotate } from './lookup.js';
 import { mailsOfNewSenders } from './senders.js';
@@ -27,6 +27,11 @@ export async function create(inputs: Inputs): Promise<Implementation> {
     version,
     form: 'SMIME',
     tape: (der) => () => mailseal.parseDer(der),
+    tapeBatch(ders) {
+      const run = () => mailseal.parseDerBatch(ders);
+      assertResult(run().every((result) => result instanceof mailseal.DerNode));
+      return run;
+    },
     certificate(file) {
       const der = readFileSync(file);
       return () => {
