@@ -4,10 +4,10 @@
  * src/wasm.ts, which feeds windows of a few dozen KB, so a big mail stays in the cache and out of WASM memory.
  *
  * The in-register lookups are the published ones of Muła and Lemire ("Faster Base64 Encoding and Decoding Using AVX2
- * Instructions", 2018), with shifts in place of the multiplications that WASM lacks.
+ * Instructions", 2018), with shifts in place of those multiplications that WASM lacks.
  *
- *   12 octets        aaaaaaaa bbbbbbbb cccccccc ...            three octets to a 32-bit lane, high octet first
- *   lane             00000000 aaaaaaaa bbbbbbbb cccccccc
+ *   12 octets        aaaaaaaa bbbbbbbb cccccccc ...            three octets to a 32-bit lane
+ *   lane             bbbbbbbb cccccccc aaaaaaaa bbbbbbbb       as two numbers of 16 bits, the low one to the right
  *   16 characters    00cccccc 00bbbbcc 00aabbbb 00aaaaaa       sextets, the first one in the low octet
  */
 import { BAD_VALUE, OK } from './memory';
@@ -20,16 +20,13 @@ const CRLF: u16 = 0x0a0d;
 // @ts-ignore: decorator
 @inline
 function encode16(octets: v128): v128 {
-  const lanes = i8x16.swizzle(octets, i8x16(2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1));
+  const lanes = i8x16.swizzle(octets, i8x16(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10));
   const sextets = v128.or(
     v128.or(
-      v128.and(i32x4.shr_u(lanes, 18), i32x4.splat(0x0000003f)),
-      v128.and(i32x4.shr_u(lanes, 4), i32x4.splat(0x00003f00)),
+      v128.and(i16x8.shr_u(lanes, 10), i32x4.splat(0x0000003f)),
+      v128.and(i16x8.shr_u(lanes, 6), i32x4.splat(0x003f0000)),
     ),
-    v128.or(
-      v128.and(i32x4.shl(lanes, 10), i32x4.splat(0x003f0000)),
-      v128.and(i32x4.shl(lanes, 24), i32x4.splat(0x3f000000)),
-    ),
+    i16x8.mul(v128.and(lanes, i32x4.splat(0x003f03f0)), i32x4.splat(0x01000010)),
   );
   // Which of the five ranges: 13 for A-Z, 0 for a-z, 1-10 for 0-9, 11 for +, 12 for /.
   const range = v128.or(
@@ -93,14 +90,25 @@ function decode16(chars: v128): v128 {
     chars,
     i8x16.swizzle(i8x16(0, 16, 19, 4, -65, -65, -71, -71, 0, 0, 0, 0, 0, 0, 0, 0), range),
   );
-  const lanes = v128.or(
-    v128.or(
-      i32x4.shl(v128.and(sextets, i32x4.splat(0x0000003f)), 18),
-      i32x4.shl(v128.and(sextets, i32x4.splat(0x00003f00)), 4),
-    ),
-    v128.or(i32x4.shr_u(v128.and(sextets, i32x4.splat(0x003f0000)), 10), i32x4.shr_u(sextets, 24)),
+  // Pairs of sextets to 12 bits, the first one high; pairs of those to 24 bits.
+  const pairs = v128.or(
+    i16x8.shl(v128.and(sextets, i16x8.splat(0x00ff)), 6),
+    i16x8.shr_u(sextets, 8),
   );
+  const lanes = i32x4.dot_i16x8_s(pairs, i32x4.splat(0x00011000));
   return i8x16.swizzle(lanes, i8x16(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1));
+}
+
+/** The longest line that {@link lineWidth} knows, with its CRLF, and two octets that are read beyond. */
+const MAX_LINE: u32 = 80;
+
+/** Characters of the line at `at`, if it is 64 (PEM, OpenSSL), 72 (Mozilla) or 76 (most others) and CRLF; else 0. */
+// @ts-ignore: decorator
+@inline
+function lineWidth(at: u32): u32 {
+  if (load<u16>(at, 76) == CRLF) return 76;
+  if (load<u16>(at, 64) == CRLF) return 64;
+  return load<u16>(at, 72) == CRLF ? 72 : 0;
 }
 
 /** The sextet of a character, 64 for `=`, 65 for white space, 66 for anything else. */
@@ -127,37 +135,45 @@ export function decodeBase64(src: u32, len: u32, dst: u32, state: u32): i32 {
   const last = src + len;
   let out = dst;
   while (at < last) {
-    if (have == 0) {
-      // Lines of 76 characters with CRLF, which is what nearly every mail has: one branch for a line.
-      while (at + 80 <= last && load<u16>(at, LINE_CHARS) == CRLF) {
-        const a = v128.load(at);
-        const b = v128.load(at, 16);
-        const c = v128.load(at, 32);
-        const d = v128.load(at, 48);
-        const e = v128.load(at, 60); // overlaps d by 4 characters, so that it ends with the line
-        const foreign = v128.or(
-          v128.or(foreign16(a), foreign16(b)),
-          v128.or(v128.or(foreign16(c), foreign16(d)), foreign16(e)),
-        );
-        if (v128.any_true(foreign)) break;
-        v128.store(out, decode16(a));
-        v128.store(out, decode16(b), 12);
-        v128.store(out, decode16(c), 24);
-        v128.store(out, decode16(d), 36);
-        v128.store(out, decode16(e), 45);
-        at += LINE_CHARS + 2;
-        out += LINE_OCTETS;
+    // Lines as nearly every mail has them: one branch for what is in them.
+    while (have == 0 && at + MAX_LINE <= last) {
+      const width = lineWidth(at);
+      if (width == 0) break;
+      const a = v128.load(at);
+      const b = v128.load(at, 16);
+      const c = v128.load(at, 32);
+      const d = v128.load(at, 48);
+      const e = v128.load(at + width - 16); // overlaps d, so that it ends with the line
+      const foreign = v128.or(
+        v128.or(foreign16(a), foreign16(b)),
+        v128.or(v128.or(foreign16(c), foreign16(d)), foreign16(e)),
+      );
+      if (v128.any_true(foreign)) break;
+      const octets = (width >>> 2) * 3;
+      v128.store(out, decode16(a));
+      v128.store(out, decode16(b), 12);
+      v128.store(out, decode16(c), 24);
+      v128.store(out, decode16(d), 36);
+      v128.store(out + octets - 12, decode16(e));
+      at += width + 2;
+      out += octets;
+    }
+    // Other lines, and what stands before a fault.
+    if (have == 0 && at + 16 <= last) {
+      const chars = v128.load(at);
+      const foreign = foreign16(chars);
+      v128.store(out, decode16(chars));
+      if (!v128.any_true(foreign)) {
+        at += 16;
+        out += 12;
+        continue;
       }
-      if (at + 16 <= last) {
-        const chars = v128.load(at);
-        const foreign = i8x16.bitmask(i8x16.ne(foreign16(chars), i8x16.splat(0)));
-        const good = ctz(foreign | 0x10000) & ~3; // whole quanta only
-        if (good != 0) {
-          v128.store(out, decode16(chars));
-          at += good;
-          out += (good >>> 2) * 3;
-          continue;
-        }
+      const good = ctz(<u32>i8x16.bitmask(i8x16.ne(foreign, i8x16.splat(0))));
+      at += good & ~3; // whole quanta only
+      out += (good >>> 2) * 3;
+      if ((good & 3) == 0 && at + 2 <= last && load<u16>(at) == CRLF) {
+        at += 2;
+        continue;
       }
     }
     if (at == last) break;

@@ -4,7 +4,7 @@ import { core, octets, reserve, words } from './instance.js';
 
 /** Octets that the text kernels take at a time: whole base64 lines, and few enough to stay in the L2 cache. */
 const WINDOW = 57 * 1024;
-const MARGIN = 32; // what the kernels may read or write beyond what they use
+const MARGIN = 64; // what the kernels may read or write beyond what they use
 
 /**
  * Base64 in lines of 76 characters, CRLF behind each (RFC 2045 section 6.8).
