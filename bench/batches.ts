@@ -15,51 +15,39 @@ export interface BatchInput {
   oneByOne: boolean;
 }
 
-/** Files of a pack. */
-const PACK = 1000;
 /** Time must grow as these do: the number of files, and the iterations (of that many files). */
+const FILES = 1000;
 export const COUNTS = [100, 300];
 export const ITERATIONS = [PFX_ITERATIONS, 10_000, 100_000];
 const ITERATED = 8;
 
-type Planned = Omit<BatchInput, 'pack'> & { iterations: number; first: number; made: number };
+type Planned = Omit<BatchInput, 'pack'> & { iterations: number };
 
-function plan(): Planned[] {
-  const shapes: readonly ShapeName[] = ['rc2-40', '3des', 'pbes2'];
-  const usual = { iterations: PFX_ITERATIONS, first: 0, made: PACK };
-  return shapes.flatMap((shape): Planned[] => {
-    const batch = { ...usual, job: `pfx batch ${shape}`, shape, count: PACK, oneByOne: true };
-    if (shape === 'rc2-40') return [batch]; // as 3des to everyone
-    return [
-      batch,
-      ...COUNTS.map((count) => ({
-        ...batch,
-        job: `pfx batch ${shape}, ${count} files`,
-        count,
-        oneByOne: false,
-      })),
-      ...ITERATIONS.map((iterations) => ({
-        job: `pfx batch ${shape}, ${iterations.toLocaleString('en-US')} iterations`,
-        shape,
-        iterations,
-        first: 0,
-        made: ITERATED,
-        count: ITERATED,
-        oneByOne: false,
-      })),
-    ];
-  });
+function plan(shape: ShapeName): Planned[] {
+  const job = `pfx batch ${shape}`;
+  const many = { shape, iterations: PFX_ITERATIONS, oneByOne: false };
+  return [
+    { ...many, job, count: FILES, oneByOne: true },
+    ...COUNTS.map((count) => ({ ...many, job: `${job}, ${count} files`, count })),
+    ...ITERATIONS.map((iterations) => ({
+      ...many,
+      job: `${job}, ${iterations.toLocaleString('en-US')} iterations`,
+      iterations,
+      count: ITERATED,
+    })),
+  ];
 }
 
 /** @param wanted which jobs */
 export async function makeBatches(wanted: (job: string) => boolean): Promise<BatchInput[]> {
-  const planned = plan().filter(({ job }) => wanted(job));
+  const shapes: readonly ShapeName[] = ['rc2-40', '3des', 'pbes2'];
+  const planned = shapes.flatMap(plan).filter(({ job }) => wanted(job));
   const packs = await makePacks(
-    planned.map(({ shape, iterations, first, made }) => ({ shape, iterations, first, count: made })),
+    planned.map((batch) => ({ ...batch, first: 0 })),
     PASSWORD,
   );
-  return planned.flatMap(({ job, shape, count, oneByOne }, index) => {
+  return planned.flatMap((batch, index) => {
     const pack = packs[index];
-    return pack === undefined ? [] : [{ job, shape, pack, count, oneByOne }];
+    return pack === undefined ? [] : [{ ...batch, pack }];
   });
 }

@@ -40,8 +40,8 @@ export function jobGroups(inputs: Inputs): Group[] {
   ];
 }
 
-function batchJob({ job, pack, count }: BatchInput): Job {
-  return { name: job, native: ['pfx-pack', pack, String(count)] };
+function batchJob({ job, pack }: BatchInput): Job {
+  return { name: job, native: ['pfx-pack', pack] };
 }
 
 function mailJobs({ size, plain, signed, encrypted }: MailInputs, pem: Inputs, smallest: boolean): Job[] {

@@ -31,7 +31,7 @@ async function openMany(
   { pfx, pfxBatch }: Implementation,
   { shape, pack, count, oneByOne }: BatchInput,
 ): Promise<Operation | BulkOperation | undefined> {
-  const files = readPack(pack, count);
+  const files = readPack(pack);
   if (pfxBatch !== undefined) {
     const run = pfxBatch(files);
     const opened = run();

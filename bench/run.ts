@@ -17,8 +17,6 @@ import { type Peer, startChild } from './peer.js';
 import { formatJson, formatReport, withLimits } from './report.js';
 import { installRivals } from './rivals.js';
 
-const CHECK_ROUNDS = 3;
-
 /** What is measured, and by whom. */
 type Wanted = (job: string, impl: string) => boolean;
 
@@ -98,9 +96,7 @@ try {
   const inputs = makeInputs(folder, batches);
   const inputsFile = join(folder, 'inputs.json');
   writeFileSync(inputsFile, JSON.stringify(inputs));
-  const groups = jobGroups(inputs)
-    .filter(({ subject }) => subjects.includes(subject))
-    .map((group) => (check ? { ...group, rounds: CHECK_ROUNDS } : group));
+  const groups = jobGroups(inputs).filter(({ subject }) => subjects.includes(subject));
   const takesPart = (impl: string): boolean =>
     groups.some(({ jobs }) => jobs.some(({ name }) => wanted(name, impl)));
   peers.push(...(await startPeers(folder, inputsFile, takesPart)));

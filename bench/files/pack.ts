@@ -17,11 +17,10 @@ export function writePack(path: string, files: readonly Uint8Array[]): void {
   renameSync(partial, path);
 }
 
-/** @param count of them; all without it */
-export function readPack(path: string, count = Number.POSITIVE_INFINITY): Buffer[] {
+export function readPack(path: string): Buffer[] {
   const pack = readFileSync(path);
   const files: Buffer[] = [];
-  for (let at = 0; at < pack.length && files.length < count; ) {
+  for (let at = 0; at < pack.length; ) {
     const end = at + 4 + pack.readUInt32BE(at);
     files.push(pack.subarray(at + 4, end));
     at = end;

@@ -8,7 +8,7 @@
  *   walk-pack    PACK                            the same for every file of a pack, one after another
  *   certificate  DER                             d2i_X509, then subject, issuer, serial, notAfter, public key
  *   pfx          PFX                             d2i_PKCS12 + PKCS12_parse, which checks the MAC; password "mailseal"
- *   pfx-pack     PACK COUNT                      the same for the first COUNT files of a pack, one after another
+ *   pfx-pack     PACK                            the same for every file of a pack, one after another
  *   sign         MAIL CERT.pem KEY.pem CA.pem    CMS_sign + SMIME_write_CMS, clear-signed, SHA-256
  *   verify       MAIL CA.pem CONTENT             SMIME_read_CMS + CMS_verify with the path to the CA
  *   encrypt      MAIL CERT.pem KEY.pem           CMS_encrypt + SMIME_write_CMS, AES-256-CBC
@@ -18,7 +18,6 @@
  * signed or encrypted must verify or decrypt. Keys, certificates and the trust store are read outside the timing, and so
  * is a pack (bench/files/pack.ts); its figure is the time of one of its files.
  */
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +76,12 @@ static Bytes readFile(const char *path) {
   return bytes;
 }
 
-/* Files behind their lengths, in four octets each; at most so many of them. */
-static void readPack(Job *job, const char *path, size_t count) {
+/* Files behind their lengths, in four octets each. */
+static void readPack(Job *job, const char *path) {
   Bytes pack = readFile(path);
   const unsigned char *at = pack.data, *end = pack.data + pack.length;
   job->files = malloc((pack.length / 4 + 1) * sizeof(Bytes));
-  while (at < end && job->fileCount < count) {
+  while (at < end) {
     Bytes *file = &job->files[job->fileCount++];
     file->length = (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
     file->data = (unsigned char *)at + 4;
@@ -325,15 +324,15 @@ int main(int argc, char **argv) {
     operation = walk;
   } else if (strcmp(name, "walk-pack") == 0) {
     operation = walkPack;
-    readPack(&job, files[0], SIZE_MAX);
+    readPack(&job, files[0]);
   } else if (strcmp(name, "certificate") == 0) {
     operation = certificate;
   } else if (strcmp(name, "pfx") == 0) {
     operation = pfx;
     loadProviders();
-  } else if (strcmp(name, "pfx-pack") == 0 && fileCount == 2) {
+  } else if (strcmp(name, "pfx-pack") == 0) {
     operation = pfxPack;
-    readPack(&job, files[0], (size_t)atol(files[1]));
+    readPack(&job, files[0]);
     loadProviders();
   } else if (strcmp(name, "sign") == 0 && fileCount == 4) {
     operation = sign;
