@@ -334,16 +334,8 @@ export function startTape(state: u32, length: u32, tape: u32, first: u32, maxDep
   store<u32>(state, maxDepth, DEPTH);
 }
 
-/**
- * Parses as far as the window goes.
- * @param state   36 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
- *                record, [6] the offset of an error
- * @param base    address of the window less its offset in the input; HEADER_LOAD octets behind it can be read
- * @param known   offset of the window's end; all of the input in strict mode
- * @param tapeEnd behind the room for records
- * @returns NEED_INPUT, or another status of memory.ts
- */
-export function parseTape(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
+/** As parseTape, whatever lies behind the room for records. */
+function parse(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
   // In strict mode each value's content is looked at, which walk does not do; and it can't have a primitive root.
   const usual = (mode & MODE_STRICT) == 0;
   const lastAt = known < length ? known - HEADER_LOAD : known;
@@ -363,6 +355,21 @@ export function parseTape(state: u32, base: u32, known: u32, length: u32, tapeEn
   return OK;
 }
 
+/**
+ * Parses as far as the window goes.
+ * @param state   36 octets, made by startTape. Afterwards: [0] the octet to go on with, [2] the index behind the last
+ *                record, [6] the offset of an error
+ * @param base    address of the window less its offset in the input; HEADER_LOAD octets behind it can be read
+ * @param known   offset of the window's end; all of the input in strict mode
+ * @param tapeEnd behind the room for records, and the end of what is reserved: what is not used is given back
+ * @returns NEED_INPUT, or another status of memory.ts
+ */
+export function parseTape(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
+  const status = parse(state, base, known, length, tapeEnd, mode);
+  if (status != NEED_INPUT) giveBack(load<u32>(state, RECORD_PTR));
+  return status;
+}
+
 /** A job of parseTapes: address and length of the input; afterwards status, offset of an error, index of the root. */
 const JOB: u32 = 12;
 
@@ -371,7 +378,7 @@ const JOB: u32 = 12;
  * overwritten.
  * @param state      36 octets of work area. Afterwards: [2] the index behind the last record
  * @param jobs       `count` of 12 octets each
- * @param tape       the end of what is reserved; the room that is not used is given back
+ * @param tapeEnd    the end of what is reserved; the room that is not used is given back
  * @param maxRecords for each input, at most 2^26
  * @returns how many jobs are done: fewer than `count` if the records of the next one did not fit
  */
@@ -387,7 +394,7 @@ export function parseTapes(
     const capped = record + maxRecords * RECORD;
     const roomEnd = capped < tapeEnd ? capped : tapeEnd;
     startTape(state, length, record, next, maxDepth);
-    const status = parseTape(state, load<u32>(job), length, length, roomEnd, mode);
+    const status = parse(state, load<u32>(job), length, length, roomEnd, mode);
     const recordEnd = load<u32>(state, RECORD_PTR);
     if (recordEnd > written) written = recordEnd;
     if (status == TOO_MANY_RECORDS && roomEnd != capped) break;

@@ -5,7 +5,7 @@
  */
 import { assertBytes, plain } from '../bytes.js';
 import { type ErrorCode, type ErrorDetails, MailsealError } from '../errors.js';
-import { parseTape, parseTapes, type TapeMode } from '../wasm.js';
+import { parseTape, parseTapes, type Tape, type TapeMode } from '../wasm.js';
 import { describeIdentifier, describeTag, type Tag, tagMatches } from './tags.js';
 
 /** Caps, each against a resource attack (CVE-2025-66031: unbounded nesting; CVE-2026-34180: huge counts). */
@@ -44,8 +44,8 @@ function limit(value: number | undefined, fallback: number, max: number, what: s
  */
 export function parseDer(bytes: Uint8Array, options?: ParseOptions): DerNode {
   assertBytes(bytes, 'bytes');
-  const { records, first } = parseTape(bytes, options === undefined ? DEFAULT_MODE : modeOf(options));
-  return new DerNode(plain(bytes), records, first);
+  const tape = parseTape(bytes, options === undefined ? DEFAULT_MODE : modeOf(options));
+  return new DerNode(tape, tape.first);
 }
 
 /**
@@ -60,11 +60,7 @@ export function parseDerBatch(
   if (!Array.isArray(inputs)) throw new TypeError('inputs must be an array');
   for (const bytes of inputs) assertBytes(bytes, 'each input');
   const tapes = parseTapes(inputs, options === undefined ? DEFAULT_MODE : modeOf(options));
-  return tapes.map((tape, i) =>
-    tape instanceof MailsealError
-      ? tape
-      : new DerNode(plain(inputs[i] as Uint8Array), tape.records, tape.first),
-  );
+  return tapes.map((tape) => (tape instanceof MailsealError ? tape : new DerNode(tape, tape.first)));
 }
 
 const DEFAULT_MODE: TapeMode = {
@@ -98,19 +94,21 @@ const FLAG_INDEFINITE = 1 << 12;
 const FLAG_NOT_DER = 1 << 13;
 
 export class DerNode {
-  /** The whole input that was parsed; the offsets below count in it. */
-  readonly source: Uint8Array;
   /** Of its record on the tape; counts the values in document order. */
   readonly index: number;
-  readonly #records: Uint32Array;
+  readonly #tape: Tape;
   readonly #head: number;
 
   /** Made by {@link parseDer} and by a node's own navigation only. */
-  constructor(source: Uint8Array, records: Uint32Array, index: number) {
-    this.source = source;
-    this.#records = records;
+  constructor(tape: Tape, index: number) {
     this.index = index;
-    this.#head = records[index * 4] as number;
+    this.#tape = tape;
+    this.#head = tape.records[index * 4] as number;
+  }
+
+  /** The whole input that was parsed; the offsets below count in it. */
+  get source(): Uint8Array {
+    return plain(this.#tape.bytes);
   }
 
   /** The first identifier octet: class, form, and tag number or 31. */
@@ -136,13 +134,13 @@ export class DerNode {
   }
 
   get start(): number {
-    return this.#records[this.index * 4 + 1] as number;
+    return this.#tape.records[this.index * 4 + 1] as number;
   }
   get contentStart(): number {
     return this.start + ((this.#head >>> 8) & 15);
   }
   get contentEnd(): number {
-    return this.#records[this.index * 4 + 2] as number;
+    return this.#tape.records[this.index * 4 + 2] as number;
   }
   /** Behind the last octet, the end-of-contents octets of an indefinite length included. */
   get end(): number {
@@ -150,11 +148,11 @@ export class DerNode {
   }
   /** The exact octets of the whole value; a view, not a copy. */
   get bytes(): Uint8Array {
-    return this.source.subarray(this.start, this.end);
+    return this.#view(this.start, this.end);
   }
   /** The content octets; a view. Of a constructed string they are its segments: use readOctets. */
   get content(): Uint8Array {
-    return this.source.subarray(this.contentStart, this.contentEnd);
+    return this.#view(this.contentStart, this.contentEnd);
   }
 
   get firstChild(): DerNode | undefined {
@@ -163,7 +161,11 @@ export class DerNode {
   get children(): DerNode[] {
     const children: DerNode[] = [];
     if (!this.constructed) return children;
-    for (let index = this.index + 1; index < this.#next; index = this.#records[index * 4 + 3] as number) {
+    for (
+      let index = this.index + 1;
+      index < this.#next;
+      index = this.#tape.records[index * 4 + 3] as number
+    ) {
       children.push(this.#at(index));
     }
     return children;
@@ -174,10 +176,14 @@ export class DerNode {
   }
 
   get #next(): number {
-    return this.#records[this.index * 4 + 3] as number;
+    return this.#tape.records[this.index * 4 + 3] as number;
   }
   #at(index: number): DerNode {
-    return new DerNode(this.source, this.#records, index);
+    return new DerNode(this.#tape, index);
+  }
+  /** A plain view: of a Buffer, subarray() would give a Buffer, whose slice() copies nothing. */
+  #view(start: number, end: number): Uint8Array {
+    return new Uint8Array(this.#tape.buffer, this.#tape.byteOffset + start, end - start);
   }
 
   is(tag: Tag): boolean {

@@ -3,6 +3,7 @@ import { type ErrorCode, MailsealError } from '../errors.js';
 import { core, octets, reserve, words } from './instance.js';
 
 const TOO_MANY_RECORDS = 7;
+const NEED_INPUT = 9;
 const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   1: ['ASN1_TRUNCATED', 'the input ends inside a value'],
   2: ['ASN1_BAD_TAG', 'identifier octets that X.690 does not allow'],
@@ -17,8 +18,8 @@ const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 const RECORD_OCTETS = 16;
 const STATE_OCTETS = 36;
 const JOB_OCTETS = 12;
-/** What the parser may load behind an input. */
-const SLACK_OCTETS = 4;
+/** The tape begins behind what the parser may load behind an input: 4 octets. */
+const behind = (octets: number): number => (octets + 4 + 15) & ~15;
 
 export interface TapeMode {
   strict: boolean;
@@ -30,10 +31,20 @@ export interface TapeMode {
   own: boolean;
 }
 
-/** Records of a tape, four u32 each; its root is record `first`. Other tapes may lie beside it. */
+/** A parsed input. */
 export interface Tape {
+  readonly bytes: Uint8Array;
+  /** Where `bytes` lies: views are made twice as fast from these as from it. */
+  readonly buffer: ArrayBufferLike;
+  readonly byteOffset: number;
+  /** Four u32 a record. Other tapes may lie beside this one. */
   readonly records: Uint32Array;
+  /** Index of the root's record. */
   readonly first: number;
+}
+
+function tapeOf(bytes: Uint8Array, records: Uint32Array, first: number): Tape {
+  return { bytes, buffer: bytes.buffer, byteOffset: bytes.byteOffset, records, first };
 }
 
 /**
@@ -41,121 +52,165 @@ export interface Tape {
  * than parsing a certificate. A slab lives as long as a node of it does.
  */
 const SLAB_RECORDS = 4096;
+const SMALL_OCTETS = 1 << 13;
 let slab = new Uint32Array(SLAB_RECORDS * 4);
 let slabUsed = 0;
 
-/** Octets of input that lie in WASM memory at a time: of one long input, or of many short ones. */
+/** Octets of the input that lie in WASM memory at a time: headers are looked at, contents are skipped. */
 const WINDOW = 1 << 16;
 /** Most inputs have a record for every 8 octets or fewer. One that has more is parsed again with room for all. */
-const WINDOW_RECORDS = WINDOW >>> 3;
-/** Inputs of one octet must not need a job table that is far bigger than they. */
-const MAX_JOBS = 4096;
-/** Up to here inputs go to the slab: a quarter of it, as certificates are. */
-const SMALL = 1 << 14;
+const usualRecords = (octets: number): number => (octets >>> 3) + 16;
 
 /**
  * Parses BER or DER to a tape (its layout stands in assembly/tape.ts).
  * @throws MailsealError with the byte offset
  */
 export function parseTape(bytes: Uint8Array, mode: TapeMode): Tape {
-  const [tape] = parseTapes([bytes], mode);
-  if (tape instanceof MailsealError) throw tape;
-  return tape as Tape;
+  const { length } = bytes;
+  if (length > mode.maxLength) throw tooLong(length, mode);
+  const most = Math.min((length >>> 1) + 1, mode.maxRecords); // a record takes two octets at least
+  const usual = Math.min(most, usualRecords(length));
+  if (length <= SMALL_OCTETS && !mode.own) {
+    if (SLAB_RECORDS - slabUsed < usual) newSlab();
+    const tape = tryTape(bytes, mode, Math.min(most, SLAB_RECORDS - slabUsed), most, true);
+    if (tape !== undefined) return tape;
+  }
+  return tryTape(bytes, mode, usual, most, false) ?? (tryTape(bytes, mode, most, most, false) as Tape);
 }
 
-/** Parses each input as {@link parseTape} does, in windows of many. One result for each, in order. */
+/** Undefined if the input has more records than there is room for, and may have them. */
+function tryTape(
+  bytes: Uint8Array,
+  mode: TapeMode,
+  room: number,
+  most: number,
+  small: boolean,
+): Tape | undefined {
+  const { length } = bytes;
+  const first = small ? slabUsed : 0;
+  const window = mode.strict ? length : Math.min(length, WINDOW);
+  const recordsAt = behind(STATE_OCTETS + window);
+  const state = reserve(recordsAt + room * RECORD_OCTETS); // once for all: each is a call into WASM
+  try {
+    const input = state + STATE_OCTETS;
+    const tape = state + recordsAt;
+    const end = tape + room * RECORD_OCTETS;
+    core.startTape(state, length, tape, first, mode.maxDepth);
+    let status = NEED_INPUT;
+    for (let at = 0; status === NEED_INPUT; at = words[state >>> 2] as number) {
+      const known = Math.min(at + window, length);
+      octets.set(window === length ? bytes : bytes.subarray(at, known), input);
+      status = core.parseTape(state, input - at, known, length, end, modeBits(mode));
+    }
+    if (status === 0) {
+      const count = (words[(state >>> 2) + 2] as number) - first;
+      return tapeOf(bytes, keep(tape, count, small), first);
+    }
+    if (status === TOO_MANY_RECORDS && room < most) return undefined;
+    throw failure(status, words[(state >>> 2) + 6] as number);
+  } finally {
+    core.wipe(state);
+  }
+}
+
+const MAX_JOBS = 4096;
+
+/** Parses each input as {@link parseTape} does. One result for each, in order. */
 export function parseTapes(inputs: readonly Uint8Array[], mode: TapeMode): (Tape | MailsealError)[] {
   const results: (Tape | MailsealError)[] = [];
   while (results.length < inputs.length) {
-    const from = results.length;
-    const { length } = inputs[from] as Uint8Array;
-    if (length > mode.maxLength) results.push(tooLong(length, mode));
-    else if (length > WINDOW || !parseWindow(inputs, from, mode, results)) {
-      results.push(parseLong(inputs[from] as Uint8Array, mode));
+    if (mode.own || !parseWindow(inputs, mode, results)) {
+      results.push(attempt(inputs[results.length] as Uint8Array, mode));
     }
   }
   return results;
 }
 
-function tooLong(length: number, { maxLength }: TapeMode): MailsealError {
-  return new MailsealError('LIMIT_LENGTH', `${length} octets, the limit is ${maxLength} (option maxLength)`);
+function attempt(bytes: Uint8Array, mode: TapeMode): Tape | MailsealError {
+  try {
+    return parseTape(bytes, mode);
+  } catch (error) {
+    if (error instanceof MailsealError) return error;
+    throw error;
+  }
 }
 
-const modeBits = ({ strict, trailing }: TapeMode): number => (strict ? 1 : 0) | (trailing ? 2 : 0);
-
 /**
- * As many inputs from `from` on as fit in a window; what they give is added to `results`.
- * @returns false if not even the first one's records have room
+ * Parses as many of the next inputs as fit in a window, in one call, and adds what they give to `results`.
+ * @returns false if the first of them does not fit, or its records
  */
 function parseWindow(
   inputs: readonly Uint8Array[],
-  from: number,
   mode: TapeMode,
   results: (Tape | MailsealError)[],
 ): boolean {
+  const from = results.length;
+  const most = Math.min(inputs.length, from + MAX_JOBS);
   let size = 0;
   let to = from;
-  const most = Math.min(inputs.length, from + (mode.own ? 1 : MAX_JOBS));
-  while (to < most) {
+  for (; to < most; to++) {
     const { length } = inputs[to] as Uint8Array;
     if (length > mode.maxLength || size + length > WINDOW) break;
     size += length;
-    to++;
   }
-  const small = size <= SMALL && !mode.own;
-  if (small && SLAB_RECORDS - slabUsed < (size >>> 3) + 1) newSlab();
+  const small = size <= SMALL_OCTETS;
+  if (small && SLAB_RECORDS - slabUsed < usualRecords(size)) newSlab();
   const first = small ? slabUsed : 0;
-  const room = small ? SLAB_RECORDS - slabUsed : WINDOW_RECORDS;
-
-  const jobs = STATE_OCTETS;
-  const input = jobs + (to - from) * JOB_OCTETS;
-  const tape = (input + size + SLACK_OCTETS + 15) & ~15;
-  const state = reserve(tape + room * RECORD_OCTETS);
+  const room = small ? SLAB_RECORDS - slabUsed : usualRecords(WINDOW);
+  const inputAt = STATE_OCTETS + (to - from) * JOB_OCTETS;
+  const recordsAt = behind(inputAt + size);
+  const state = reserve(recordsAt + room * RECORD_OCTETS);
   try {
-    let at = state + input;
-    for (let i = from, job = (state + jobs) >>> 2; i < to; i++, job += 3) {
+    const jobs = state + STATE_OCTETS;
+    let at = state + inputAt;
+    for (let i = from, job = jobs >>> 2; i < to; i++, job += 3) {
       const bytes = inputs[i] as Uint8Array;
       octets.set(bytes, at);
       words[job] = at;
       words[job + 1] = bytes.length;
       at += bytes.length;
     }
-    const records = state + tape;
+    const tape = state + recordsAt;
+    const end = tape + room * RECORD_OCTETS;
+    const { maxDepth, maxRecords } = mode;
     const done = core.parseTapes(
       state,
-      state + jobs,
+      jobs,
       to - from,
-      records,
-      records + room * RECORD_OCTETS,
+      tape,
+      end,
       first,
-      mode.maxDepth,
-      mode.maxRecords,
+      maxDepth,
+      maxRecords,
       modeBits(mode),
     );
-    if (done === 0) {
-      if (!small || first === 0) return false;
-      newSlab();
-      return parseWindow(inputs, from, mode, results);
-    }
-    const count = (words[(state >>> 2) + 2] as number) - first;
-    const parsed = words.subarray(records >>> 2, (records >>> 2) + count * 4);
-    let array = slab;
-    if (small) {
-      slab.set(parsed, first * 4);
-      slabUsed += count;
-    } else array = parsed.slice();
-    for (let i = 0, job = (state + jobs) >>> 2; i < done; i++, job += 3) {
+    const records = keep(tape, (words[(state >>> 2) + 2] as number) - first, small);
+    for (let i = 0, job = jobs >>> 2; i < done; i++, job += 3) {
       const status = words[job] as number;
       results.push(
         status === 0
-          ? { records: array, first: words[job + 2] as number }
+          ? tapeOf(inputs[from + i] as Uint8Array, records, words[job + 2] as number)
           : failure(status, words[job + 1] as number),
       );
     }
-    return true;
+    return done > 0;
   } finally {
     core.wipe(state);
   }
+}
+
+/** Copies records out of WASM memory. */
+function keep(tape: number, count: number, small: boolean): Uint32Array {
+  const parsed = words.subarray(tape >>> 2, (tape >>> 2) + count * 4);
+  if (small) {
+    slab.set(parsed, slabUsed * 4);
+    slabUsed += count;
+    return slab;
+  }
+  // Not parsed.slice(), which fills the memory with zeros first.
+  const records = new Uint32Array(Buffer.allocUnsafeSlow(count * RECORD_OCTETS).buffer);
+  records.set(parsed);
+  return records;
 }
 
 function newSlab(): void {
@@ -163,51 +218,13 @@ function newSlab(): void {
   slabUsed = 0;
 }
 
+const modeBits = ({ strict, trailing }: TapeMode): number => (strict ? 1 : 0) | (trailing ? 2 : 0);
+
+function tooLong(length: number, { maxLength }: TapeMode): MailsealError {
+  return new MailsealError('LIMIT_LENGTH', `${length} octets, the limit is ${maxLength} (option maxLength)`);
+}
+
 function failure(status: number, offset: number): MailsealError {
   const [code, message] = TAPE_ERRORS[status] ?? ['ASN1_BAD_VALUE', `status ${status}`];
   return new MailsealError(code, message, { offset });
-}
-
-const NEED_INPUT = 9;
-
-/** One input that is longer than a window, or has more records than one. */
-function parseLong(bytes: Uint8Array, mode: TapeMode): Tape | MailsealError {
-  const likely = Math.min(mode.maxRecords, (bytes.length >>> 3) + 64);
-  return tryLong(bytes, mode, likely) ?? (tryLong(bytes, mode, mode.maxRecords) as Tape | MailsealError);
-}
-
-/** Undefined if `room` is too small and `mode.maxRecords` is more. */
-function tryLong(bytes: Uint8Array, mode: TapeMode, room: number): Tape | MailsealError | undefined {
-  const { length } = bytes;
-  const records = Math.min(room, (length >>> 1) + 1); // a record takes two octets at least
-  const window = mode.strict ? length : Math.min(length, WINDOW);
-  const input = STATE_OCTETS;
-  const tape = (input + window + SLACK_OCTETS + 15) & ~15;
-  // One reservation for all: each is a call into WASM.
-  const state = reserve(tape + records * RECORD_OCTETS);
-  try {
-    core.startTape(state, length, state + tape, 0, mode.maxDepth);
-    let status = NEED_INPUT;
-    for (let at = 0; status === NEED_INPUT; at = words[state >>> 2] as number) {
-      const known = Math.min(at + window, length);
-      octets.set(window === length ? bytes : bytes.subarray(at, known), state + input);
-      status = core.parseTape(
-        state,
-        state + input - at,
-        known,
-        length,
-        state + tape + records * RECORD_OCTETS,
-        modeBits(mode),
-      );
-    }
-    if (status === 0) {
-      const count = words[(state >>> 2) + 2] as number;
-      const start = (state + tape) >>> 2;
-      return { records: words.slice(start, start + count * 4), first: 0 };
-    }
-    if (status === TOO_MANY_RECORDS && records < mode.maxRecords && records === room) return undefined;
-    return failure(status, words[(state >>> 2) + 6] as number);
-  } finally {
-    core.wipe(state);
-  }
 }
