@@ -5,9 +5,11 @@ export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from '
 export { type PemBlock, readPem, writePem } from './bytes.js';
 export type { ContentCipherName, EncryptionCipher } from './cms/ciphers.js';
 export type { DecryptedContent, Remark } from './cms/enveloped.js';
+export type { CertificateIdentifier } from './cms/identifiers.js';
 export type { KeyTransportName } from './cms/keytransport.js';
 export { type KeyCandidate, type KeyFinder, keyRing, type RecipientIdentifier } from './cms/recipients.js';
 export type { Signer, SigningDigest, SigningScheme } from './cms/signed.js';
+export type { SmimeCapability } from './cms/smimeattributes.js';
 export { type ErrorCode, type ErrorDetails, MailsealError } from './errors.js';
 export {
   type ImportError,
@@ -46,6 +48,7 @@ export {
   sign,
 } from './smime/message.js';
 export {
+  type CounterSignature,
   type Problem,
   type SignerVerdict,
   type Verdict,

@@ -2,6 +2,7 @@
 import { describeOid } from '../asn1/oids.js';
 import { toHex } from '../bytes.js';
 import type { EncryptionCipher } from '../cms/ciphers.js';
+import { describeIdentifier } from '../cms/identifiers.js';
 import { keyRing } from '../cms/recipients.js';
 import type { Signer } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
@@ -70,11 +71,7 @@ function verdictJson(verdict: Verdict) {
   return {
     valid,
     problems,
-    signers: signers.map(({ certificate, path, ...rest }) => ({
-      ...rest,
-      certificate: certificate && certificateJson(certificate),
-      path: path.map((one) => one.subject.toString()),
-    })),
+    signers: signers.map(signerJson),
     from,
     sender,
     senderVerified,
@@ -84,10 +81,23 @@ function verdictJson(verdict: Verdict) {
   };
 }
 
+function signerJson(signer: SignerVerdict): object {
+  const { certificate, path, capabilities, encryptionKeyPreference, encryptionCertificate, ...rest } = signer;
+  return {
+    ...rest,
+    certificate: certificate && certificateJson(certificate),
+    path: path.map((one) => one.subject.toString()),
+    capabilities: capabilities?.map(({ oid, name }) => name ?? oid),
+    encryptionKeyPreference: encryptionKeyPreference && describeIdentifier(encryptionKeyPreference),
+    encryptionCertificate: encryptionCertificate && certificateJson(encryptionCertificate),
+    counterSignatures: rest.counterSignatures.map(signerJson),
+  };
+}
+
 function printVerdict(verdict: Verdict): void {
   const { valid, signers, problems, from, sender, senderVerified, uncovered } = verdict;
   printLine(valid ? 'valid' : 'NOT VALID');
-  for (const [i, signer] of signers.entries()) printSigner(i + 1, signer);
+  for (const [i, signer] of signers.entries()) printSigner(`signer ${i + 1}`, signer);
   if (from.length > 0) {
     printLine(`from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`);
   }
@@ -102,9 +112,9 @@ function printVerdict(verdict: Verdict): void {
   }
 }
 
-function printSigner(number: number, signer: SignerVerdict): void {
+function printSigner(what: string, signer: SignerVerdict): void {
   const { certificate, path, signingTime, digest, signatureValid, trusted, weak } = signer;
-  printLine(`signer ${number}  ${certificate === undefined ? 'unknown' : describeCertificate(certificate)}`);
+  printLine(`${what}  ${certificate === undefined ? 'unknown' : describeCertificate(certificate)}`);
   const made = signingTime === undefined ? '' : `, says it signed at ${signingTime.toISOString()}`;
   printLine(
     `          signature ${signatureValid ? 'matches' : 'does not match'}${digest ? ` (${digest}${weak ? ', weak' : ''})` : ''}${made}`,
@@ -113,6 +123,10 @@ function printSigner(number: number, signer: SignerVerdict): void {
   printLine(
     `          ${trusted && anchor ? `trusted through ${anchor.subject.toString()}` : 'not trusted'}`,
   );
+  if (signer.encryptionCertificate !== undefined) {
+    printLine(`          asks for answers to ${describeCertificate(signer.encryptionCertificate)}`);
+  }
+  for (const counter of signer.counterSignatures) printSigner('counter-signed by', counter);
 }
 
 type SignOptions = StoreOptions & PfxFileOptions & { from?: string; opaque?: true; out?: string };

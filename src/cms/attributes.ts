@@ -1,8 +1,9 @@
 /**
- * Attributes of a signer (RFC 5652 5.3, section 11): reading signedAttrs, the DER form in which they are signed (5.4),
- * and writing them. contentType, messageDigest and signingTime are decoded; all others are kept as nodes. Refused:
- * contentType or messageDigest absent, twice, or with other than one value (11.1, 11.2).
- * Used by signed.ts and signing.ts.
+ * Attributes of a signer (RFC 5652 5.3, section 11): reading signedAttrs, and the DER form in which they are signed (5.4).
+ * contentType, messageDigest, signingTime and those of smimeattributes.ts are decoded; all others are kept as nodes.
+ * Refused: contentType or messageDigest absent (11.1, 11.2), an attribute with one value twice or with another number of
+ * values, a counter-signature among what is signed (11.4).
+ * Used by signerinfo.ts and verification.ts.
  */
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
@@ -11,6 +12,16 @@ import { readBitString, readBoolean, readOctets, readOid, readTime } from '../as
 import { derHeader, writeDer } from '../asn1/write.js';
 import { buffer, concat, copy, equal } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
+import { type CertificateIdentifier, readable } from './identifiers.js';
+import {
+  type AlgorithmProtection,
+  readAlgorithmProtection,
+  readCapabilities,
+  readEncryptionKeyPreference,
+  readSigningCertificate,
+  type SigningCertificate,
+  type SmimeCapability,
+} from './smimeattributes.js';
 
 export interface Attribute {
   /** Dotted type. */
@@ -62,43 +73,109 @@ function isOneSet(content: Uint8Array): boolean {
   );
 }
 
+/** These occur once, with one value, and are signed: RFC 5652 11.1 to 11.3, RFC 8551 2.5, RFC 5035 section 5, RFC 6211. */
+const SINGLE: ReadonlySet<string> = new Set([
+  OID.contentType,
+  OID.messageDigest,
+  OID.signingTime,
+  OID.smimeCapabilities,
+  OID.encrypKeyPref,
+  OID.signingCertificate,
+  OID.signingCertificateV2,
+  OID.cmsAlgorithmProtection,
+]);
+
+/** Whether it would say something false where nobody signs it. */
+export function mustBeSigned(oid: string): boolean {
+  return SINGLE.has(oid);
+}
+
 export interface SignedAttributes {
   /** All of them, in the order of the message. */
   readonly all: readonly Attribute[];
-  /** Dotted OID. */
-  readonly contentType: string;
+  /** Dotted OID. Absent in a counter-signature, which has no content. */
+  readonly contentType?: string;
   readonly messageDigest: Uint8Array;
   readonly signingTime?: Date;
+  /** What the signer can read, the preferred first. */
+  readonly capabilities?: readonly SmimeCapability[];
+  /** The certificate to encrypt to when answering. */
+  readonly encryptionKeyPreference?: CertificateIdentifier;
+  /** The certificates that the signature is to be verified with, all one and the same: of two versions of the attribute. */
+  readonly signingCertificates: readonly SigningCertificate[];
+  readonly algorithmProtection?: AlgorithmProtection;
 }
 
-/** @param node signedAttrs, the [0]. @throws MailsealError CMS_MALFORMED, ASN1_* */
-export function readSignedAttributes(node: DerNode): SignedAttributes {
+/**
+ * @param node signedAttrs, the [0]
+ * @param counter whether they are of a counter-signature, which must not have a contentType (11.4)
+ * @throws MailsealError CMS_MALFORMED, ASN1_*, UNSUPPORTED_ALGORITHM
+ */
+export function readSignedAttributes(node: DerNode, counter = false): SignedAttributes {
   const all = readAttributes(node.expect(contextConstructed(0), 'signedAttrs'));
-  const contentType = single(node, all, OID.contentType);
-  const messageDigest = single(node, all, OID.messageDigest);
-  const signingTime = all.some(({ oid }) => oid === OID.signingTime)
-    ? readTime(single(node, all, OID.signingTime))
-    : undefined;
+  const values = singleValues(all);
+  const required = (oid: string): DerNode => {
+    const value = values.get(oid);
+    if (value === undefined) throw node.fail('CMS_MALFORMED', `no signed attribute ${describeOid(oid)}`);
+    return value;
+  };
+  const forbidden = counter ? OID.contentType : OID.counterSignature;
+  if (all.some(({ oid }) => oid === forbidden)) {
+    throw node.fail('CMS_MALFORMED', `${describeOid(forbidden)} among the signed attributes`);
+  }
+  const read = <T>(oid: string, decode: (value: DerNode) => T): T | undefined => {
+    const value = values.get(oid);
+    return value && decode(value);
+  };
+  const contentType = counter ? undefined : readOid(required(OID.contentType).expect(Tag.OID, 'contentType'));
+  const messageDigest = required(OID.messageDigest).expect(Tag.OCTET_STRING, 'messageDigest');
+  const signingTime = read(OID.signingTime, readTime);
+  const capabilities = read(OID.smimeCapabilities, lenient(readCapabilities));
+  const encryptionKeyPreference =
+    read(OID.encrypKeyPref, lenient(readEncryptionKeyPreference)) ?? microsoftPreference(all);
+  const algorithmProtection = read(OID.cmsAlgorithmProtection, readAlgorithmProtection);
+  const signingCertificates = [
+    read(OID.signingCertificate, (value) => readSigningCertificate(value, 1)),
+    read(OID.signingCertificateV2, (value) => readSigningCertificate(value, 2)),
+  ].filter((one) => one !== undefined);
   return {
     all,
-    contentType: readOid(contentType.expect(Tag.OID, 'contentType')),
-    messageDigest: readOctets(messageDigest.expect(Tag.OCTET_STRING, 'messageDigest')),
+    ...(contentType && { contentType }),
+    messageDigest: readOctets(messageDigest),
     ...(signingTime && { signingTime }),
+    ...(capabilities && { capabilities }),
+    ...(encryptionKeyPreference && { encryptionKeyPreference }),
+    signingCertificates,
+    ...(algorithmProtection && { algorithmProtection }),
   };
 }
 
-/** The one value of an attribute that must be there exactly once. */
-function single(node: DerNode, all: readonly Attribute[], oid: string): DerNode {
-  const [attribute, ...others] = all.filter((one) => one.oid === oid);
-  if (attribute === undefined) throw node.fail('CMS_MALFORMED', `no signed attribute ${describeOid(oid)}`);
-  if (others.length > 0) {
-    throw attribute.node.fail('CMS_MALFORMED', `the signed attribute ${describeOid(oid)} occurs twice`);
+/** The value of each attribute that has exactly one. */
+function singleValues(all: readonly Attribute[]): Map<string, DerNode> {
+  const values = new Map<string, DerNode>();
+  for (const { oid, values: found, node } of all) {
+    if (!SINGLE.has(oid)) continue;
+    if (values.has(oid)) {
+      throw node.fail('CMS_MALFORMED', `the signed attribute ${describeOid(oid)} occurs twice`);
+    }
+    const [value, ...more] = found;
+    if (value === undefined || more.length > 0) {
+      throw node.fail('CMS_MALFORMED', `${describeOid(oid)} has ${found.length} values`);
+    }
+    values.set(oid, value);
   }
-  const [value, ...more] = attribute.values;
-  if (value === undefined || more.length > 0) {
-    throw attribute.node.fail('CMS_MALFORMED', `${describeOid(oid)} has ${attribute.values.length} values`);
-  }
-  return value;
+  return values;
+}
+
+/** For what is good advice at most, and says nothing about the signature: undefined where it can't be read. */
+function lenient<T>(read: (node: DerNode) => T): (node: DerNode) => T | undefined {
+  return (node) => readable(() => read(node), undefined);
+}
+
+/** Outlook writes both, and older versions of it this one alone. */
+function microsoftPreference(all: readonly Attribute[]): CertificateIdentifier | undefined {
+  const value = all.find(({ oid }) => oid === OID.microsoftEncrypKeyPref)?.values[0];
+  return value && lenient(readEncryptionKeyPreference)(value);
 }
 
 /**

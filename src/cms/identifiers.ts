@@ -2,7 +2,7 @@
  * How a message names a certificate: IssuerAndSerialNumber or SubjectKeyIdentifier, the two alternatives that
  * SignerIdentifier (RFC 5652 5.3) and RecipientIdentifier (6.2.1) share. Used by signers, recipients and the key store.
  */
-import { context, contextString, Tag } from '../asn1/tags.js';
+import { context, contextString, Tag, type Tag as TagType } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
@@ -25,7 +25,12 @@ export function readIdentifier(node: DerNode, what: string): CertificateIdentifi
   if (node.is(contextString(0))) {
     return { type: 'subjectKeyIdentifier', keyIdentifier: readOctets(node) };
   }
-  const reader = node.reader(Tag.SEQUENCE, what);
+  return readIssuerAndSerialNumber(node, Tag.SEQUENCE, what);
+}
+
+/** @param tag SEQUENCE, or the IMPLICIT one in its place. @throws MailsealError ASN1_UNEXPECTED, ASN1_BAD_VALUE */
+export function readIssuerAndSerialNumber(node: DerNode, tag: TagType, what: string): CertificateIdentifier {
+  const reader = node.reader(tag, what);
   const issuer = Name.parse(reader.next(Tag.SEQUENCE, 'issuer'));
   const serial = reader.next(Tag.INTEGER, 'serialNumber');
   reader.end();

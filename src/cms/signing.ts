@@ -20,6 +20,12 @@ import { DIGEST_LENGTH } from './algorithms.js';
 import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { checkUsable } from './sending.js';
+import {
+  writeAlgorithmProtection,
+  writeCapabilities,
+  writeEncryptionKeyPreference,
+  writeSigningCertificate,
+} from './smimeattributes.js';
 
 export type SigningDigest = 'sha256' | 'sha384' | 'sha512';
 export type SigningScheme = 'rsassa-pkcs1-v1_5' | 'rsassa-pss';
@@ -36,6 +42,8 @@ export interface Signer {
   readonly digest?: SigningDigest;
   /** RSA keys only. Default RSASSA-PKCS1-v1_5; RSASSA-PSS for keys that are for nothing else. */
   readonly scheme?: SigningScheme;
+  /** The signer's other certificate, to which answers are to be encrypted: named in the signature and sent with it. */
+  readonly encryptionCertificate?: Certificate;
 }
 
 export interface SignDataOptions {
@@ -97,8 +105,12 @@ export function signedPieces(content: Uint8Array, options: SignDataOptions): Sig
   }
   const signerInfos = plans.map(({ signer, plan }) => {
     const messageDigest = digests.get(plan.digest) as Uint8Array;
-    const attributes = signedAttributes(contentType, messageDigest, signingTime);
-    return signerInfo(signer, plan, attributes, options.signerIdentifier ?? 'issuerAndSerialNumber');
+    return signerInfo(signer, plan, {
+      contentType,
+      messageDigest,
+      signingTime,
+      signerIdentifier: options.signerIdentifier ?? 'issuerAndSerialNumber',
+    });
   });
   const head = writeDer((w) => {
     w.integer(versionOf(options));
@@ -129,7 +141,12 @@ function encapsulate(contentType: string, content: Uint8Array | undefined): Piec
 
 /** Each certificate once, since several signers may share a chain. */
 function certificateSet(signers: readonly Signer[]): Uint8Array[] {
-  const all = signers.flatMap(({ certificate, chain = [] }) => [certificate, ...chain]).map(({ der }) => der);
+  const certificates = signers.flatMap(({ certificate, encryptionCertificate, chain = [] }) =>
+    encryptionCertificate === undefined
+      ? [certificate, ...chain]
+      : [certificate, encryptionCertificate, ...chain],
+  );
+  const all = certificates.map(({ der }) => der);
   return all.filter((der, i) => all.findIndex((other) => equal(other, der)) === i);
 }
 
@@ -147,7 +164,7 @@ const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
 };
 
 function planFor(signer: Signer, now: Date): Plan {
-  const { privateKey, certificate, digest, scheme } = signer;
+  const { privateKey, certificate, digest, scheme, encryptionCertificate } = signer;
   const { subject, keyUsage, publicKey } = certificate;
   if (!privateKey.publicKey.equals(publicKey)) {
     throw new MailsealError('KEY_MISMATCH', `the private key is not the one of ${subject}`);
@@ -156,9 +173,19 @@ function planFor(signer: Signer, now: Date): Plan {
     throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for signing`);
   }
   checkUsable(certificate, now);
+  if (encryptionCertificate !== undefined) checkEncryptionCertificate(encryptionCertificate, now);
   if (scheme !== undefined) assertOneOf(scheme, SCHEMES, 'scheme');
   if (digest !== undefined) assertOneOf(digest, DIGESTS, 'digest');
   return planForKey(publicKey, digest, scheme);
+}
+
+/** Whoever answers would be told to use one that can't be used. */
+function checkEncryptionCertificate(certificate: Certificate, now: Date): void {
+  const { keyUsage, subject } = certificate;
+  if (keyUsage !== undefined && !keyUsage.keyEncipherment && !keyUsage.keyAgreement) {
+    throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for encryption`);
+  }
+  checkUsable(certificate, now);
 }
 
 function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: SigningScheme): Plan {
@@ -216,43 +243,61 @@ function attribute(oid: string, value: (w: DerWriter) => void): Uint8Array {
   );
 }
 
-/** What we can decrypt, the best first (RFC 8551 2.5.2). The same octets for every message. */
-const SMIME_CAPABILITIES = attribute(OID.smimeCapabilities, (w) =>
-  w.sequence((w) => {
-    for (const oid of [OID.aes256Cbc, OID.aes192Cbc, OID.aes128Cbc]) w.sequence((w) => w.oid(oid));
-  }),
-);
+/** The same octets in every message. */
+const SMIME_CAPABILITIES = attribute(OID.smimeCapabilities, writeCapabilities);
 
-/** SignedAttributes as they are signed: a SET OF (5.4). */
-function signedAttributes(contentType: string, messageDigest: Uint8Array, signingTime: Date): Uint8Array {
-  return writeDer((w) =>
-    w.setOf([
-      attribute(OID.contentType, (w) => w.oid(contentType)),
-      attribute(OID.signingTime, (w) => w.time(signingTime)),
-      attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
-      SMIME_CAPABILITIES,
-    ]),
-  );
+/** What is signed beside the signer's own. */
+interface Statement {
+  readonly contentType: string;
+  readonly messageDigest: Uint8Array;
+  readonly signingTime: Date;
+  readonly signerIdentifier: CertificateIdentifier['type'];
+}
+
+/** SignedAttributes as they are signed: a SET OF (5.4). RFC 8551 2.5 wants those of S/MIME, RFC 8933 the protection. */
+function signedAttributes(
+  { certificate, encryptionCertificate }: Signer,
+  { contentType, messageDigest, signingTime, signerIdentifier }: Statement,
+  digestAlgorithm: Uint8Array,
+  signatureAlgorithm: Uint8Array,
+): Uint8Array {
+  const attributes = [
+    attribute(OID.contentType, (w) => w.oid(contentType)),
+    attribute(OID.signingTime, (w) => w.time(signingTime)),
+    attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
+    SMIME_CAPABILITIES,
+    attribute(OID.signingCertificateV2, (w) => writeSigningCertificate(w, certificate)),
+    attribute(OID.cmsAlgorithmProtection, (w) =>
+      writeAlgorithmProtection(w, digestAlgorithm, signatureAlgorithm),
+    ),
+  ];
+  if (encryptionCertificate !== undefined) {
+    attributes.push(
+      attribute(OID.encrypKeyPref, (w) =>
+        writeEncryptionKeyPreference(w, encryptionCertificate, signerIdentifier),
+      ),
+    );
+  }
+  return writeDer((w) => w.setOf(attributes));
 }
 
 /** The tag of signedAttrs in the message, [0] IMPLICIT, in place of SET. */
 const SIGNED_ATTRS = contextConstructed(0);
 
-function signerInfo(
-  signer: Signer,
-  plan: Plan,
-  attributes: Uint8Array,
-  identifier: CertificateIdentifier['type'],
-): Uint8Array {
+function signerInfo(signer: Signer, plan: Plan, statement: Statement): Uint8Array {
+  const { signerIdentifier } = statement;
+  const digestAlgorithm = writeDer((w) => writeDigestAlgorithm(w, plan.digest));
+  const signatureAlgorithm = writeDer((w) => writeSignatureAlgorithm(w, plan));
+  const attributes = signedAttributes(signer, statement, digestAlgorithm, signatureAlgorithm);
   const signature = signAttributes(signer, plan, attributes);
   attributes[0] = SIGNED_ATTRS;
   return writeDer((w) =>
     w.sequence((w) => {
-      w.integer(identifier === 'issuerAndSerialNumber' ? 1 : 3);
-      writeIdentifier(w, signer.certificate, identifier);
-      writeDigestAlgorithm(w, plan.digest);
+      w.integer(signerIdentifier === 'issuerAndSerialNumber' ? 1 : 3);
+      writeIdentifier(w, signer.certificate, signerIdentifier);
+      w.raw(digestAlgorithm);
       w.raw(attributes);
-      writeSignatureAlgorithm(w, plan);
+      w.raw(signatureAlgorithm);
       w.octets(signature);
     }),
   );

@@ -6,8 +6,11 @@
  */
 
 import { OID } from '../asn1/oids.js';
+import type { SignedAttributes } from '../cms/attributes.js';
 import { contentOfType } from '../cms/content.js';
+import { type CertificateIdentifier, identifies } from '../cms/identifiers.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
+import type { SmimeCapability } from '../cms/smimeattributes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { normalizeEmail } from '../x509/name.js';
@@ -59,6 +62,19 @@ export interface SignerVerdict {
   digest?: string;
   /** MD5, SHA-1, or an RSA key that can be broken. */
   weak: boolean;
+  /** What the signer's mail program says it can read, the preferred first: for choosing how to answer. */
+  capabilities?: readonly SmimeCapability[];
+  /** How a valid signer names the certificate to encrypt answers to. */
+  encryptionKeyPreference?: CertificateIdentifier;
+  /** That certificate, where the message or the caller brings it. The signer says it is theirs; no path was looked for. */
+  encryptionCertificate?: Certificate;
+  /** Signatures over a valid signer's signature. Anyone can add one or take it away, so none is part of the verdict. */
+  counterSignatures: readonly CounterSignature[];
+}
+
+export interface CounterSignature extends SignerVerdict {
+  /** What is wrong with it. */
+  problems: readonly Problem[];
 }
 
 export interface Verdict {
@@ -99,12 +115,18 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
   const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
   const { results, content } = verifySignatures(signed, input, options);
   const problems: Problem[] = [];
-  const budget = new PathBudget();
-  const signers = results.map((result, signer) => {
-    const verdict = judge(result, signed, { ...options, now }, budget);
+  const court: Court = { signed, options: { ...options, now }, budget: new PathBudget() };
+  const judged = results.map((result, signer) => {
+    const verdict = judge(result, court);
     for (const { code, message } of verdict.problems) problems.push({ code, message, signer });
-    return { ...verdict.signer, valid: verdict.problems.length === 0 };
+    return verdict;
   });
+  // After all signers, so that counter-signatures, which anyone can add, leave them the budget.
+  const signers = judged.map((verdict, i) => ({
+    ...verdict.signer,
+    valid: verdict.problems.length === 0,
+    counterSignatures: judgeCounters(results[i] as SignerResult, court),
+  }));
   const sender = input.mail === undefined ? NO_SENDER : checkSender(input.mail, signers, problems);
   return {
     valid: problems.length === 0,
@@ -149,12 +171,32 @@ function verifyOver(content: Uint8Array | undefined, signed: SignedData, options
   };
 }
 
+/** What one signer after the other is judged with. */
+interface Court {
+  readonly signed: SignedData;
+  readonly options: VerifyOptions & { now: Date };
+  readonly budget: PathBudget;
+}
+
+function judgeCounters({ counterSignatures }: SignerResult, court: Court): CounterSignature[] {
+  return counterSignatures.map((result) => {
+    const { signer, problems } = judge(result, court);
+    return {
+      ...signer,
+      valid: problems.length === 0,
+      problems,
+      counterSignatures: judgeCounters(result, court),
+    };
+  });
+}
+
 function judge(
   result: SignerResult,
-  signed: SignedData,
-  options: VerifyOptions & { now: Date },
-  budget: PathBudget,
-): { signer: Omit<SignerVerdict, 'valid'>; problems: { code: ErrorCode; message: string }[] } {
+  { signed, options, budget }: Court,
+): {
+  signer: Omit<SignerVerdict, 'valid' | 'counterSignatures'>;
+  problems: { code: ErrorCode; message: string }[];
+} {
   const { certificate, digest, signedAttributes, weak, valid, error } = result;
   const problems: { code: ErrorCode; message: string }[] = [];
   if (error !== undefined) problems.push({ code: error.code, message: error.message });
@@ -176,7 +218,12 @@ function judge(
     });
     if (outcome.reason !== undefined) problems.push({ code: 'NOT_TRUSTED', message: outcome.reason.message });
   }
-  const signingTime = valid ? signedAttributes?.signingTime : undefined;
+  const { signingTime, capabilities, encryptionKeyPreference } = (valid && signedAttributes) || NO_ATTRIBUTES;
+  const encryptionCertificate =
+    encryptionKeyPreference &&
+    [...signed.certificates, ...(options.certificates ?? [])].find((one) =>
+      identifies(encryptionKeyPreference, one),
+    );
   const signer = {
     signatureValid: valid,
     trusted: outcome?.trusted ?? false,
@@ -187,9 +234,14 @@ function judge(
     ...(certificate && { certificate }),
     ...(digest && { digest }),
     ...(signingTime && { signingTime }),
+    ...(capabilities && { capabilities }),
+    ...(encryptionKeyPreference && { encryptionKeyPreference }),
+    ...(encryptionCertificate && { encryptionCertificate }),
   };
   return { signer, problems };
 }
+
+const NO_ATTRIBUTES: Partial<SignedAttributes> = {};
 
 type Sender = Pick<Verdict, 'from' | 'sender' | 'senderVerified'>;
 

@@ -1,0 +1,252 @@
+/**
+ * Verifying one signer of SignedData (RFC 5652 5.4 and 5.6) and its counter-signatures (11.4), over content that is
+ * given as its digests and, where no attributes are signed, as its octets. A signer is valid if the signature is that of a
+ * certificate which the signer names, over this content, with the algorithms that the signed attributes speak of.
+ * Refused: everything in DEFENCES that makes one signature mean two things (attributes taken for content, two algorithms,
+ * two certificates, two values). Nothing here says that a certificate is trusted. Used by signed.ts.
+ */
+import { OID } from '../asn1/oids.js';
+import type { DerNode } from '../asn1/tape.js';
+import { equal } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import type { Certificate } from '../x509/certificate.js';
+import { computeDigest, type DigestName, isWeakDigest, readSignerDigest } from '../x509/digests.js';
+import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
+import {
+  asReceived,
+  looksLikeAttributes,
+  readSignedAttributes,
+  type SignedAttributes,
+  signedAttributesDer,
+} from './attributes.js';
+import { type CertificateIdentifier, describeIdentifier, identifies } from './identifiers.js';
+import type { SignerInfo } from './signerinfo.js';
+import { isSigningCertificate, sameAlgorithm } from './smimeattributes.js';
+
+/** More certificates that one signer may mean are refused: each costs a public-key operation. */
+export const MAX_SIGNER_CERTIFICATES = 8;
+
+export interface SignerResult {
+  readonly signerInfo: SignerInfo;
+  readonly identifier: CertificateIdentifier;
+  /** The certificate whose key verifies the signature; if none does, the one that the signer names. */
+  readonly certificate?: Certificate;
+  /** Undefined if the algorithm is not supported. */
+  readonly digest?: DigestName;
+  readonly scheme?: SignatureScheme;
+  /** Absent if there are none, or they can't be read. Only those of a valid signer are worth anything. */
+  readonly signedAttributes?: SignedAttributes;
+  /** Made with MD5 or SHA-1, for which collisions can be computed, or with an RSA key below 1024 bits. */
+  readonly weak: boolean;
+  readonly valid: boolean;
+  /** Why it is not valid. */
+  readonly error?: MailsealError;
+  /**
+   * Signatures over this one's signature, looked at if it is valid. Nobody has signed that they are there, so that one of
+   * them is not valid says nothing about this signer.
+   */
+  readonly counterSignatures: readonly SignerResult[];
+}
+
+/** What is signed. */
+export interface SignedOctets {
+  readonly octets: Uint8Array;
+  /** Dotted OID of the type of the content; undefined for a signature that is counter-signed, which has none. */
+  readonly contentType: string | undefined;
+  /** Each digest is computed once, however many signers use it. */
+  digest(name: DigestName): Uint8Array;
+}
+
+export function signedOctets(octets: Uint8Array, contentType: string | undefined): SignedOctets {
+  const computed = new Map<DigestName, Uint8Array>();
+  const digest = (name: DigestName) => {
+    const value = computed.get(name) ?? computeDigest(name, octets);
+    computed.set(name, value);
+    return value;
+  };
+  return { octets, contentType, digest };
+}
+
+type Mutable<T> = { -readonly [key in keyof T]: T[key] };
+
+/** All signers of one message. */
+export class Verifier {
+  readonly #certificates: readonly Certificate[];
+  #countersLeft: number;
+
+  /**
+   * @param certificates that the signers may mean
+   * @param maxCounters counter-signatures that are verified, at any depth
+   */
+  constructor(certificates: readonly Certificate[], maxCounters: number) {
+    this.#certificates = certificates;
+    this.#countersLeft = maxCounters;
+  }
+
+  /** @throws MailsealError LIMIT_COST for too many counter-signatures; whatever else is wrong is in the result */
+  verify(info: SignerInfo, signed: SignedOctets): SignerResult {
+    const { identifier } = info;
+    const candidates = this.#certificates.filter((certificate) => identifies(identifier, certificate));
+    const verification = new Verification(info, signed, candidates);
+    const { result } = verification;
+    let counters: readonly SignerInfo[];
+    try {
+      verification.run();
+      counters = info.counterSignatures;
+    } catch (error) {
+      if (!(error instanceof MailsealError)) throw error;
+      return { ...result, error };
+    }
+    if (counters.length === 0) return { ...result, valid: true };
+    const signature = signedOctets(info.signature, undefined);
+    const counterSignatures = counters.map((counter) => {
+      if (this.#countersLeft-- <= 0) throw counter.node.fail('LIMIT_COST', 'too many counter-signatures');
+      return this.verify(counter, signature);
+    });
+    return { ...result, valid: true, counterSignatures };
+  }
+}
+
+/** One signer. What is found out on the way is in the result also when a later step fails. */
+class Verification {
+  readonly result: Mutable<SignerResult>;
+  readonly #info: SignerInfo;
+  readonly #signed: SignedOctets;
+  readonly #candidates: readonly Certificate[];
+
+  constructor(info: SignerInfo, signed: SignedOctets, candidates: readonly Certificate[]) {
+    this.#info = info;
+    this.#signed = signed;
+    this.#candidates = candidates;
+    const { identifier } = info;
+    this.result = { signerInfo: info, identifier, weak: false, valid: false, counterSignatures: [] };
+  }
+
+  /** @throws MailsealError why the signer is not valid */
+  run(): void {
+    const info = this.#info;
+    const { result } = this;
+    const [named] = this.#candidates;
+    if (named !== undefined) result.certificate = named;
+    const digest = readSignerDigest(info.digestAlgorithm);
+    result.digest = digest;
+    const scheme = readSignatureAlgorithm(info.signatureAlgorithm.node, digest);
+    result.scheme = scheme;
+    result.weak = isWeakDigest(digest);
+    checkHash(scheme, digest, info);
+    if (named === undefined) {
+      throw info.node.fail('SIGNER_UNKNOWN', `no certificate with ${describeIdentifier(info.identifier)}`);
+    }
+    info.checkUnsigned();
+    if (info.signedAttrs === undefined) {
+      this.#verifyContent(scheme);
+      return;
+    }
+    const { contentType } = this.#signed;
+    const attributes = readSignedAttributes(info.signedAttrs, contentType === undefined);
+    result.signedAttributes = attributes;
+    this.#verifyAttributes(info.signedAttrs, scheme, attributes);
+    checkProtection(attributes, info);
+    // The signature first: of a changed attribute it should not be said that the content was.
+    if (attributes.contentType !== contentType) {
+      throw info.node.fail('CONTENT_CHANGED', 'the content is of another type than the signed one');
+    }
+    if (!equal(attributes.messageDigest, this.#signed.digest(digest))) {
+      throw info.node.fail('CONTENT_CHANGED', "the content's digest is not the signed one");
+    }
+  }
+
+  /** The signature is over the content itself (5.4). */
+  #verifyContent(scheme: SignatureScheme): void {
+    const { node } = this.#info;
+    const { octets, contentType = OID.data } = this.#signed;
+    if (contentType !== OID.data) {
+      throw node.fail('CMS_MALFORMED', 'signed attributes are missing, and the content is not of type data');
+    }
+    // Strip a signer's attributes, put their DER in the place of the content, and the signature still verifies.
+    if (looksLikeAttributes(octets)) {
+      throw node.fail('SIGNATURE_INVALID', 'the content is a set of attributes: another message was signed');
+    }
+    if (!this.#matches(octets, scheme, this.#candidates)) throw this.#invalid();
+  }
+
+  /** RFC 5035 5.4: of the certificates that fit, the one that the signed attribute names, and no other. */
+  #verifyAttributes(node: DerNode, scheme: SignatureScheme, { signingCertificates }: SignedAttributes): void {
+    this.#checkNumber();
+    const isNamed = (certificate: Certificate) =>
+      signingCertificates.every((one) => isSigningCertificate(one, certificate));
+    const named = this.#candidates.filter(isNamed);
+    const candidates = named.length > 0 ? named : this.#candidates;
+    if (!this.#matchesAttributes(node, scheme, candidates)) throw this.#invalid();
+    if (named.length === 0) {
+      const message = 'the signed attribute signingCertificate names another certificate';
+      throw this.#info.node.fail('SIGNATURE_INVALID', message);
+    }
+  }
+
+  #matchesAttributes(node: DerNode, scheme: SignatureScheme, candidates: readonly Certificate[]): boolean {
+    const der = signedAttributesDer(node);
+    if (this.#matches(der, scheme, candidates)) return true;
+    if (!node.isDer) return false;
+    const received = asReceived(node);
+    return !equal(received, der) && this.#matches(received, scheme, candidates);
+  }
+
+  #checkNumber(): void {
+    const { length } = this.#candidates;
+    if (length > MAX_SIGNER_CERTIFICATES) {
+      throw this.#info.node.fail('LIMIT_COST', `${length} certificates for one signer`);
+    }
+  }
+
+  #matches(data: Uint8Array, scheme: SignatureScheme, candidates: readonly Certificate[]): boolean {
+    this.#checkNumber();
+    const { signature } = this.#info;
+    let unusable: MailsealError | undefined;
+    for (const certificate of candidates) {
+      try {
+        const { publicKey } = certificate;
+        if (!verifyWithScheme(scheme, publicKey, data, signature)) continue;
+        this.result.certificate = certificate;
+        if ((publicKey.modulusLength ?? MIN_STRONG_BITS) < MIN_STRONG_BITS) this.result.weak = true;
+        return true;
+      } catch (error) {
+        if (!(error instanceof MailsealError)) throw error;
+        unusable ??= error;
+      }
+    }
+    if (unusable !== undefined) throw unusable;
+    return false;
+  }
+
+  #invalid(): MailsealError {
+    return this.#info.node.fail('SIGNATURE_INVALID', 'the signature does not match');
+  }
+}
+
+/** RSA keys below it have been factored. */
+const MIN_STRONG_BITS = 1024;
+
+/** What EdDSA hashes with itself is what the content is digested with: RFC 8419 2.3. */
+const OWN_DIGESTS: Partial<Record<SignatureScheme['kind'], DigestName>> = {
+  ed25519: 'sha512',
+  ed448: 'shake256',
+};
+
+/** RFC 4056 section 3, RFC 5754 section 3, RFC 8419 3.1: the signature's hash is the one of digestAlgorithm. */
+function checkHash(scheme: SignatureScheme, digest: DigestName, info: SignerInfo): void {
+  const wanted = scheme.hash ?? OWN_DIGESTS[scheme.kind];
+  if (wanted !== digest) {
+    throw info.node.fail('CMS_MALFORMED', `digestAlgorithm is ${digest}, but the signature's is ${wanted}`);
+  }
+}
+
+/** RFC 6211: nobody has put other algorithms into the message, which its signature does not cover. */
+function checkProtection({ algorithmProtection }: SignedAttributes, info: SignerInfo): void {
+  if (algorithmProtection === undefined) return;
+  const { digestAlgorithm, signatureAlgorithm } = algorithmProtection;
+  const same =
+    sameAlgorithm(digestAlgorithm, info.digestAlgorithm) &&
+    sameAlgorithm(signatureAlgorithm, info.signatureAlgorithm);
+  if (!same) throw info.node.fail('SIGNATURE_INVALID', 'another algorithm than the signed attributes name');
+}
