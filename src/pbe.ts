@@ -330,9 +330,14 @@ function readRc2(scheme: AlgorithmIdentifier, given: number | undefined): Omit<P
   return { cipher: 'rc2-cbc', keyLength, effectiveKeyBits, iv };
 }
 
-/** What to run to decrypt `data`. */
-export function decryptJob(algorithm: PbeAlgorithm, password: PasswordOctets, data: Uint8Array): DecryptJob {
-  const { kdf, cipher, keyLength, effectiveKeyBits, iv } = algorithm;
+/** What to run to decrypt `data`. @param iv in place of the algorithm's own */
+export function decryptJob(
+  algorithm: PbeAlgorithm,
+  password: PasswordOctets,
+  data: Uint8Array,
+  iv = algorithm.iv,
+): DecryptJob {
+  const { kdf, cipher, keyLength, effectiveKeyBits } = algorithm;
   return {
     cipher,
     key: derivation(kdf, password, 1, keyLength),

@@ -4,6 +4,7 @@ export { decryptCbc } from './wasm/cbc.js';
 export {
   type DecryptJob,
   type Derivation,
+  distinctDerivations,
   type KdfHash,
   type MacJob,
   type PbeCipherName,

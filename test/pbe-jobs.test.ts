@@ -13,7 +13,14 @@ import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, utf8 } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
 import { DIGESTS, type PbeHash } from '../src/pbe/digests.js';
-import { type DecryptJob, decryptCost, type KeyDerivation, type MacJob, runJobs } from '../src/pbe/jobs.js';
+import {
+  type DecryptJob,
+  decryptCost,
+  distinctCost,
+  type KeyDerivation,
+  type MacJob,
+  runJobs,
+} from '../src/pbe/jobs.js';
 import { decrypt, derive } from '../src/pbe/native.js';
 import { pkcs12Kdf } from '../src/pbe/pkcs12kdf.js';
 import { decryptJob, type PbeKdf, readPbeAlgorithm } from '../src/pbe.js';
@@ -154,6 +161,21 @@ describe('jobs', () => {
     expect(results.macs).toEqual([true, true, false, true, false, true]);
     for (const [i, job] of decrypts.entries())
       expect(runJobs([job], []).decrypted).toEqual([results.decrypted[i]]);
+  });
+
+  it('cost what is run: equal derivations once in WASM, each time in node:crypto', () => {
+    const { key: shared } = aes('sha256');
+    const other = { ...shared, salt: concat([SALT, SALT]) } as KeyDerivation;
+    const expected = mac('sha256', shared, new Uint8Array(32));
+    const sum = (jobs: DecryptJob[]) => jobs.reduce((cost, job) => cost + decryptCost(job), 0);
+    const wasm = [aes('sha256'), aes('sha256')];
+    expect(distinctCost({ decrypts: wasm, macs: [expected] })).toBe(sum(wasm) / 2);
+    const two = [aes('sha256'), { ...aes('sha256'), key: other }, aes('sha256')];
+    expect(distinctCost({ decrypts: two, macs: [] })).toBe((sum(two) / 3) * 2);
+    const native = [aes('sha512'), aes('sha512'), camellia, camellia];
+    expect(distinctCost({ decrypts: native, macs: [] })).toBe(sum(native));
+    expect(distinctCost({ decrypts: [...native, ...wasm], macs: [] })).toBe(sum(native) + sum(wasm) / 2);
+    expect(distinctCost({ decrypts: [], macs: [] })).toBe(0);
   });
 
   it.each([

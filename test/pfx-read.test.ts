@@ -7,6 +7,8 @@ import { MailsealError } from '../src/errors.js';
 import { runJobs } from '../src/pbe/jobs.js';
 import { PfxPlan } from '../src/pfx/plan.js';
 import { contentsOf, MAX_PFX_COST, type PfxContents, type PfxOptions, readPfx } from '../src/pfx/read.js';
+import { writePfx } from '../src/pfx/write.js';
+import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
 import {
   attribute,
@@ -21,7 +23,7 @@ import {
   safe,
   shroudedKeyBag,
 } from './helpers/pfx.js';
-import { issueCertificate } from './helpers/pki.js';
+import { generateKey, issueCertificate } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 const PW = 'pässword 🔑';
@@ -504,7 +506,11 @@ describe('iteration count as denial of service', () => {
       'spread over many bags',
       pfx({
         safes: [
-          safe(Array.from({ length: 60 }, () => bag(OID.pkcs8ShroudedKeyBag, keyOfIterations(1_000_000)))),
+          safe(
+            Array.from({ length: 60 }, (_, i) =>
+              bag(OID.pkcs8ShroudedKeyBag, keyOfIterations(1_000_000 + i)),
+            ),
+          ),
         ],
         password: PW,
       }),
@@ -531,6 +537,33 @@ describe('iteration count as denial of service', () => {
       code: 'LIMIT_COST',
       message: expect.stringContaining(`${cost} hash blocks`),
     });
+  });
+
+  it('derivations that are equal count once, as they are run once: a history whose bags share a salt', () => {
+    const options = { iterations: 1000 };
+    const keys = Array.from({ length: 100 }, () => shroudedKeyBag(generateKey('P-256'), PW, {}, options));
+    const cases: [Uint8Array[], number][] = [
+      [[safe(keys)], 2000 + 500],
+      [[safe(keys.slice(50)), encryptedSafe([certBag(ca.certificate)], PW, options)], 2000 + 500],
+      // What is inside an encrypted safe is another round, which derives anew.
+      [[encryptedSafe(keys, PW, options)], 2000 + 500 + 2000],
+      [[encryptedSafe(keys, PW, { iterations: 700 })], 1400 + 500 + 2000],
+    ];
+    for (const [safes, cost] of cases) {
+      const bytes = pfx({ safes, password: PW, macIterations: 500 });
+      expect(readPfx(bytes, PW, { maxCost: cost }).entries.length).toBeGreaterThanOrEqual(50);
+      expect(failure(bytes, PW, { maxCost: cost - 1 })).toMatchObject({
+        code: 'LIMIT_COST',
+        message: expect.stringContaining(`${cost} hash blocks`),
+      });
+    }
+  });
+
+  it('the strong profile with a hundred keys is within the default', () => {
+    const entries = Array.from({ length: 100 }, () => ({
+      privateKey: PrivateKey.parse(generateKey('P-256')),
+    }));
+    expect(readPfx(writePfx(entries, PW, { profile: 'strong' }), PW).entries).toHaveLength(100);
   });
 
   it('the default lets three times ten million iterations through', () => {

@@ -4,6 +4,7 @@
  */
 import {
   type Derivation,
+  distinctDerivations,
   type PbeCipherName,
   type PbeResults,
   runPbeJobs,
@@ -121,4 +122,15 @@ export function decryptCost(job: DecryptJob): number {
 /** What deriving the MAC key costs, in the same unit. */
 export function macCost(job: MacJob): number {
   return derivationCost(job.key, macsInWasm(job));
+}
+
+/** What a round costs, in the same unit: derivations that are equal count once where WASM runs them once. */
+export function distinctCost({ decrypts, macs }: PbeJobs): number {
+  let cost = 0;
+  for (const derivation of distinctDerivations(decrypts.filter(decryptsInWasm), macs.filter(macsInWasm))) {
+    cost += derivationCost(derivation, true);
+  }
+  for (const job of decrypts) if (!decryptsInWasm(job)) cost += decryptCost(job);
+  for (const job of macs) if (!macsInWasm(job)) cost += macCost(job);
+  return cost;
 }

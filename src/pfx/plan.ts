@@ -6,7 +6,7 @@
  */
 import { copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
-import { decryptCost, macCost, type PbeJobs } from '../pbe/jobs.js';
+import { decryptCost, distinctCost, macCost, type PbeJobs } from '../pbe/jobs.js';
 import { decryptJob, macJob, type PasswordOctets, type PbeKdf } from '../pbe.js';
 import type { PbeResults } from '../wasm.js';
 import { Certificate } from '../x509/certificate.js';
@@ -84,6 +84,8 @@ export class PfxPlan {
   #reading = 0;
   #firstRound = true;
   #cost = 0;
+  /** The rounds that #cost is for. */
+  #charged: PbeJobs[] = [];
   #bagsLeft = MAX_PFX_BAGS;
   #keysLeft = MAX_PFX_KEYS;
   #failure: MailsealError | undefined;
@@ -121,16 +123,22 @@ export class PfxPlan {
     const macs = asksMac ? [macJob(mac.mac, password, authSafe.bytes, mac.digest)] : [];
     const decrypts = this.#asked.map((locked) => {
       const { algorithm, data } = locked.encrypted;
-      return decryptJob(this.#leavesIvOut(locked) ? { ...algorithm, iv: NO_IV } : algorithm, password, data);
+      return decryptJob(algorithm, password, data, this.#leavesIvOut(locked) ? NO_IV : algorithm.iv);
     });
     if (macs.length === 0 && decrypts.length === 0) return undefined;
-    for (const job of macs) this.#charge(macCost(job));
-    for (const job of decrypts) this.#charge(decryptCost(job));
-    return { decrypts, macs };
+    const jobs = { decrypts, macs };
+    this.#charge(jobs);
+    return jobs;
   }
 
-  #charge(cost: number): void {
-    this.#cost += cost;
+  #charge(jobs: PbeJobs): void {
+    this.#charged.push(jobs);
+    for (const job of jobs.macs) this.#cost += macCost(job);
+    for (const job of jobs.decrypts) this.#cost += decryptCost(job);
+    // A history whose bags share one salt costs one derivation. Finding that out takes time, and is seldom needed.
+    if (this.#cost > this.#maxCost) {
+      this.#cost = this.#charged.reduce((cost, round) => cost + distinctCost(round), 0);
+    }
     if (this.#cost > this.#maxCost) {
       throw new MailsealError(
         'LIMIT_COST',
@@ -164,7 +172,8 @@ export class PfxPlan {
   #leavesIvOut(locked: Locked): boolean {
     const { kdf, iv } = locked.encrypted.algorithm;
     const derived = kdf.kdf === 'pkcs12' && iv === BLOCK_LENGTH;
-    return derived && this.#file.mac !== undefined && !this.#unclear.includes(locked);
+    // What is unclear is asked for alone.
+    return derived && this.#file.mac !== undefined && this.#unclear.length === 0;
   }
 
   /** Decides what the results of a round mean. */
@@ -213,6 +222,7 @@ export class PfxPlan {
     this.#pending = this.#outer;
     this.#firstRound = true;
     this.#cost = 0;
+    this.#charged = [];
   }
 
   /** RFC 9579 leaves the password of PBMAC1 one encoding, UTF-8: for its sake no other is tried. */
@@ -241,13 +251,12 @@ export class PfxPlan {
     const locked: Locked[] = [];
     for (const [i, bag] of bags.entries()) {
       const { name, attributes } = bag;
-      const head = { name, attributes };
       switch (bag.kind) {
         case 'certificate':
-          open[i] = { ...head, certificate: readCertificate(bag.certificate) };
+          open[i] = { name, attributes, certificate: readCertificate(bag.certificate) };
           break;
         case 'key':
-          open[i] = { ...head, ...readKey(bag.privateKeyInfo) };
+          open[i] = readKey(name, attributes, bag.privateKeyInfo);
           break;
         case 'shroudedKey':
           locked.push({
@@ -255,7 +264,7 @@ export class PfxPlan {
             structure: 'PrivateKeyInfo',
             encrypted: bag.encrypted,
             open: (plaintext) => {
-              open[i] = { ...head, ...readKey(new Part(`the decrypted ${name}`, plaintext, undefined)) };
+              open[i] = readKey(name, attributes, new Part(`the decrypted ${name}`, plaintext, undefined));
               return [];
             },
           });
@@ -329,12 +338,12 @@ function readCertificate(part: Part): Certificate {
 }
 
 /** A key of a type that is not built must not keep the others from being read, nor get lost in silence. */
-function readKey(part: Part): { privateKey: PrivateKey } | { unsupported: MailsealError } {
+function readKey(name: string, attributes: BagAttributes, part: Part): OpenBag {
   try {
-    return { privateKey: PrivateKey.parse(part.bytes) };
+    return { name, attributes, privateKey: PrivateKey.parse(part.bytes) };
   } catch (error) {
     if (!(error instanceof MailsealError)) throw error;
-    if (error.code.startsWith('UNSUPPORTED')) return { unsupported: part.locate(error) };
+    if (error.code.startsWith('UNSUPPORTED')) return { name, attributes, unsupported: part.locate(error) };
     throw part.locate(error, 'PFX_MALFORMED');
   }
 }

@@ -227,17 +227,21 @@ function readBags(part: Part, node: DerNode, prefix: string, safeName: string, b
       const value = readExplicit(reader.next(contextConstructed(0), 'bagValue'), 'bagValue');
       const attributesNode = reader.optional(Tag.SET);
       reader.end();
-      const head = () => ({ name, attributes: readAttributes(attributesNode) });
       switch (bagId) {
-        case OID.keyBag:
-          bags.push({ ...head(), kind: 'key', privateKeyInfo: part.value(value, name) });
+        case OID.keyBag: {
+          const attributes = readAttributes(attributesNode);
+          bags.push({ kind: 'key', name, attributes, privateKeyInfo: part.value(value, name) });
           break;
-        case OID.pkcs8ShroudedKeyBag:
-          bags.push({ ...head(), kind: 'shroudedKey', encrypted: readEncryptedPrivateKeyInfo(value) });
+        }
+        case OID.pkcs8ShroudedKeyBag: {
+          const attributes = readAttributes(attributesNode);
+          bags.push({ kind: 'shroudedKey', name, attributes, encrypted: readEncryptedPrivateKeyInfo(value) });
           break;
+        }
         case OID.certBag: {
           const certificate = readCertBag(part, value, name);
-          if (certificate !== undefined) bags.push({ ...head(), kind: 'certificate', certificate });
+          if (certificate === undefined) break;
+          bags.push({ kind: 'certificate', name, attributes: readAttributes(attributesNode), certificate });
           break;
         }
         case OID.safeContentsBag:

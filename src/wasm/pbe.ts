@@ -76,17 +76,30 @@ interface Slot {
 /** The derivations of a call: each different one once, however many jobs name it. */
 class Derivations {
   readonly slots: Slot[] = [];
+  /** Of each decryption. */
+  readonly keys: readonly Slot[];
+  /** Of each decryption; undefined if its IV is given, or none. */
+  readonly ivs: readonly (Slot | undefined)[];
+  /** Of each MAC. */
+  readonly macKeys: readonly Slot[];
   /** By all that is public; passwords never become (immortal) strings. */
   readonly #byPublicPart = new Map<string, Slot>();
 
-  add(derivation: Derivation): Slot {
+  constructor(decrypts: readonly DecryptJob[], macs: readonly MacJob[]) {
+    this.keys = decrypts.map(({ key }) => this.#add(key));
+    this.ivs = decrypts.map(({ iv }) =>
+      iv === undefined || iv instanceof Uint8Array ? undefined : this.#add(iv),
+    );
+    this.macKeys = macs.map(({ key }) => this.#add(key));
+  }
+
+  #add(derivation: Derivation): Slot {
     const { kdf, hash, password, salt, iterations, id, length } = derivation;
     const publicPart = `${kdf} ${hash} ${iterations} ${id} ${length} ${latin1(salt)}`;
     const first = this.#byPublicPart.get(publicPart);
     for (let slot = first; slot !== undefined; slot = slot.next) {
       if (equal(slot.derivation.password, password)) return slot;
     }
-    checkDerivation(derivation);
     const slot = { derivation, steps: chainSteps(derivation), index: 0, next: first };
     this.#byPublicPart.set(publicPart, slot);
     this.slots.push(slot);
@@ -144,15 +157,11 @@ const align = (size: number): number => size + (-size & 15);
  * @throws RangeError if a job is one that no kernel can do, such as a key length that the cipher does not have
  */
 export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJob[]): PbeResults {
-  const derivations = new Derivations();
-  const keys = decrypts.map(({ key }) => derivations.add(key));
-  const ivs = decrypts.map(({ iv }) =>
-    iv === undefined || iv instanceof Uint8Array ? undefined : derivations.add(iv),
-  );
-  const macKeys = macs.map(({ key }) => derivations.add(key));
+  const derivations = new Derivations(decrypts, macs);
+  const { slots, keys, ivs, macKeys } = derivations;
+  for (const { derivation } of slots) checkDerivation(derivation);
   derivations.sort();
 
-  const { slots } = derivations;
   const passwords = new Map<Uint8Array, number>();
   let size = 4 * align(Math.max(DERIVATION_WORDS, MAC_WORDS, DECRYPTION_WORDS) * 4);
   size += 4 * (DERIVATION_WORDS * slots.length + MAC_WORDS * macs.length);
@@ -247,6 +256,11 @@ export function runPbeJobs(decrypts: readonly DecryptJob[], macs: readonly MacJo
   } finally {
     core.wipe(base);
   }
+}
+
+/** The derivations that {@link runPbeJobs} would run: each different one once. */
+export function distinctDerivations(decrypts: readonly DecryptJob[], macs: readonly MacJob[]): Derivation[] {
+  return new Derivations(decrypts, macs).slots.map(({ derivation }) => derivation);
 }
 
 /** The kernel reads a whole block, whatever the length of what was copied. */
