@@ -22,6 +22,7 @@ export function readPack(path: string): Buffer[] {
   const files: Buffer[] = [];
   for (let at = 0; at < pack.length; ) {
     const end = at + 4 + pack.readUInt32BE(at);
+    if (end > pack.length) throw new RangeError(`${path} was cut`);
     files.push(pack.subarray(at + 4, end));
     at = end;
   }
