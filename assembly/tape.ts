@@ -26,6 +26,7 @@
  */
 import {
   BAD_LENGTH, BAD_TAG, BAD_VALUE, giveBack, NEED_INPUT, NOT_DER, OK, TOO_DEEP, TOO_MANY_RECORDS, TRAILING_DATA, TRUNCATED,
+  wipe,
 } from './memory';
 
 const RECORD: u32 = 16;
@@ -361,12 +362,16 @@ function parse(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mod
  *                record, [6] the offset of an error
  * @param base    address of the window less its offset in the input; HEADER_LOAD octets behind it can be read
  * @param known   offset of the window's end; all of the input in strict mode
- * @param tapeEnd behind the room for records, and the end of what is reserved: what is not used is given back
+ * @param tapeEnd behind the room for records; what is reserved from there on is the input's. At the end that is wiped, and
+ *                the room that was not used is given back: it could be generous
  * @returns NEED_INPUT, or another status of memory.ts
  */
 export function parseTape(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mode: u32): i32 {
   const status = parse(state, base, known, length, tapeEnd, mode);
-  if (status != NEED_INPUT) giveBack(load<u32>(state, RECORD_PTR));
+  if (status != NEED_INPUT) {
+    wipe(tapeEnd);
+    giveBack(load<u32>(state, RECORD_PTR));
+  }
   return status;
 }
 
@@ -378,7 +383,7 @@ const JOB: u32 = 12;
  * overwritten.
  * @param state      36 octets of work area. Afterwards: [2] the index behind the last record
  * @param jobs       `count` of 12 octets each
- * @param tapeEnd    the end of what is reserved; the room that is not used is given back
+ * @param tapeEnd    as for parseTape
  * @param maxRecords for each input, at most 2^26
  * @returns how many jobs are done: fewer than `count` if the records of the next one did not fit
  */
@@ -407,6 +412,7 @@ export function parseTapes(
     }
   }
   store<u32>(state, next, NEXT);
+  wipe(tapeEnd);
   giveBack(written);
   return done;
 }

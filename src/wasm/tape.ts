@@ -18,8 +18,10 @@ const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 const RECORD_OCTETS = 16;
 const STATE_OCTETS = 36;
 const JOB_OCTETS = 12;
-/** The tape begins behind what the parser may load behind an input: 4 octets. */
-const behind = (octets: number): number => (octets + 4 + 15) & ~15;
+/** What the parser may load behind an input. */
+const SLACK_OCTETS = 4;
+/** A record lies in one line of the cache. */
+const aligned = (octets: number): number => (octets + 15) & ~15;
 
 export interface TapeMode {
   strict: boolean;
@@ -89,18 +91,17 @@ function tryTape(
   const { length } = bytes;
   const first = small ? slabUsed : 0;
   const window = mode.strict ? length : Math.min(length, WINDOW);
-  const recordsAt = behind(STATE_OCTETS + window);
-  const state = reserve(recordsAt + room * RECORD_OCTETS); // once for all: each is a call into WASM
+  const inputAt = aligned(STATE_OCTETS) + room * RECORD_OCTETS;
+  const state = reserve(inputAt + window + SLACK_OCTETS); // once for all: each is a call into WASM
   try {
-    const input = state + STATE_OCTETS;
-    const tape = state + recordsAt;
-    const end = tape + room * RECORD_OCTETS;
+    const tape = state + aligned(STATE_OCTETS);
+    const input = state + inputAt;
     core.startTape(state, length, tape, first, mode.maxDepth);
     let status = NEED_INPUT;
     for (let at = 0; status === NEED_INPUT; at = words[state >>> 2] as number) {
       const known = Math.min(at + window, length);
       octets.set(window === length ? bytes : bytes.subarray(at, known), input);
-      status = core.parseTape(state, input - at, known, length, end, modeBits(mode));
+      status = core.parseTape(state, input - at, known, length, input, modeBits(mode));
     }
     if (status === 0) {
       const count = (words[(state >>> 2) + 2] as number) - first;
@@ -157,9 +158,9 @@ function parseWindow(
   if (small && SLAB_RECORDS - slabUsed < usualRecords(size)) newSlab();
   const first = small ? slabUsed : 0;
   const room = small ? SLAB_RECORDS - slabUsed : usualRecords(WINDOW);
-  const inputAt = STATE_OCTETS + (to - from) * JOB_OCTETS;
-  const recordsAt = behind(inputAt + size);
-  const state = reserve(recordsAt + room * RECORD_OCTETS);
+  const recordsAt = aligned(STATE_OCTETS + (to - from) * JOB_OCTETS);
+  const inputAt = recordsAt + room * RECORD_OCTETS;
+  const state = reserve(inputAt + size + SLACK_OCTETS);
   try {
     const jobs = state + STATE_OCTETS;
     let at = state + inputAt;
@@ -171,14 +172,13 @@ function parseWindow(
       at += bytes.length;
     }
     const tape = state + recordsAt;
-    const end = tape + room * RECORD_OCTETS;
     const { maxDepth, maxRecords } = mode;
     const done = core.parseTapes(
       state,
       jobs,
       to - from,
       tape,
-      end,
+      state + inputAt,
       first,
       maxDepth,
       maxRecords,
@@ -201,7 +201,8 @@ function parseWindow(
 
 /** Copies records out of WASM memory. */
 function keep(tape: number, count: number, small: boolean): Uint32Array {
-  const parsed = words.subarray(tape >>> 2, (tape >>> 2) + count * 4);
+  const fits = small && count <= VIEW_RECORDS && SLAB_RECORDS - slabUsed >= VIEW_RECORDS;
+  const parsed = fits ? viewOf(tape) : words.subarray(tape >>> 2, (tape >>> 2) + count * 4);
   if (small) {
     slab.set(parsed, slabUsed * 4);
     slabUsed += count;
@@ -211,6 +212,24 @@ function keep(tape: number, count: number, small: boolean): Uint32Array {
   const records = new Uint32Array(Buffer.allocUnsafeSlow(count * RECORD_OCTETS).buffer);
   records.set(parsed);
   return records;
+}
+
+/**
+ * Making a view takes longer than copying what a certificate has. Small tapes lie in the same place each time, so the
+ * last view is kept; it may show more records than there are, which the next tape in the slab overwrites.
+ */
+const VIEW_RECORDS = 128;
+let view = new Uint32Array(0);
+let viewAt = 0;
+let viewIn = words;
+
+function viewOf(tape: number): Uint32Array {
+  if (tape !== viewAt || words !== viewIn) {
+    view = words.subarray(tape >>> 2, (tape >>> 2) + VIEW_RECORDS * 4);
+    viewAt = tape;
+    viewIn = words;
+  }
+  return view;
 }
 
 function newSlab(): void {
