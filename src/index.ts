@@ -4,7 +4,7 @@ export { Tag } from './asn1/tags.js';
 export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from './asn1/tape.js';
 export { type PemBlock, readPem, writePem } from './bytes.js';
 export type { ContentCipherName, EncryptionCipher } from './cms/ciphers.js';
-export type { DecryptedContent, Remark } from './cms/enveloped.js';
+export type { DecryptedContent, KeyEncryptionName, Remark } from './cms/enveloped.js';
 export type { CertificateIdentifier } from './cms/identifiers.js';
 export type { KeyTransportName } from './cms/keytransport.js';
 export { type KeyCandidate, type KeyFinder, keyRing, type RecipientIdentifier } from './cms/recipients.js';

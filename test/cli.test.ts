@@ -364,6 +364,18 @@ describe.concurrent('sign and encrypt', () => {
     }
   }, 30_000);
 
+  it('encrypts to an EC key, and opens the mail with that key from the history', async () => {
+    const { stdout } = await succeed(['encrypt', 'mail.eml', '--to', 'bert@example.org'], here);
+    const matches = await succeedJson<{ matches: { reason: string; hasKey: boolean }[] }>(
+      ['lookup', '-', '--json'],
+      { ...here, input: stdout },
+    );
+    expect(matches.matches).toMatchObject([{ reason: 'issuer and serial number match', hasKey: true }]);
+    const opened = await succeed(['decrypt', '-'], { ...here, input: stdout });
+    expect(opened.stderr).toContain('opened with the key of CN=Bert');
+    expect(opened.stdout.toString()).toContain('books');
+  });
+
   it('encrypts with an AEAD cipher, and says that the tag is right', async () => {
     const args = ['encrypt', 'mail.eml', '--to', 'anna@example.org', '--cipher', 'aes256-gcm'];
     const { stdout } = await succeed(args, here);

@@ -225,9 +225,16 @@ describe('encrypt and decrypt', () => {
     expect(error.message).toContain('CN=Root');
   });
 
-  it('can not yet encrypt to EC keys, and says so with the OID', async () => {
-    const error = await failure(encrypt(MAIL, { recipients: [carol.certificate] }));
-    expect(error).toMatchObject({ code: 'UNSUPPORTED_ALGORITHM', oid: '1.2.840.10045.2.1' });
+  it('encrypts to EC keys and RSA keys in one mail', async () => {
+    const sealed = await encrypt(MAIL, { recipients: [carol.certificate, bob.certificate] });
+    for (const [one, keyEncryption] of [
+      [carol, 'ecdh'],
+      [bob, 'rsaes-pkcs1'],
+    ] as const) {
+      const opened = await decrypt(sealed, { keys: ring(one) });
+      expect(opened.keyEncryption).toBe(keyEncryption);
+      expect(text(opened.message as Uint8Array)).toContain('Hello');
+    }
   });
 });
 

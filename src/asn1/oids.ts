@@ -136,6 +136,10 @@ export const OID = {
   // Key agreement (RFC 5753, RFC 8418)
   dhSinglePassStdDhSha1Kdf: '1.3.133.16.840.63.0.2',
   dhSinglePassCofactorDhSha1Kdf: '1.3.133.16.840.63.0.3',
+  dhSinglePassCofactorDhSha224Kdf: '1.3.132.1.14.0',
+  dhSinglePassCofactorDhSha256Kdf: '1.3.132.1.14.1',
+  dhSinglePassCofactorDhSha384Kdf: '1.3.132.1.14.2',
+  dhSinglePassCofactorDhSha512Kdf: '1.3.132.1.14.3',
   dhSinglePassStdDhSha224Kdf: '1.3.132.1.11.0',
   dhSinglePassStdDhSha256Kdf: '1.3.132.1.11.1',
   dhSinglePassStdDhSha384Kdf: '1.3.132.1.11.2',

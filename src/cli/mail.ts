@@ -204,16 +204,12 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
   if (to.length > 0) {
     await withStore(options, false, async (store) => {
       for (const address of to) {
-        recipients.push(newestRsa(await store.encryptionCertificates(address, new Date(), anchors)));
+        const [newest] = await store.encryptionCertificates(address, new Date(), anchors);
+        recipients.push(newest as Certificate);
       }
     });
   }
   await writeOutput(out, await encrypt(message, { recipients, cipher }));
-}
-
-/** The newest that can be encrypted to: those with EC keys can't yet, and encrypting says so of the newest. */
-function newestRsa(certificates: readonly Certificate[]): Certificate {
-  return certificates.find((one) => one.publicKey.algorithm === 'rsa') ?? (certificates[0] as Certificate);
 }
 
 /** A line for a certificate; its fields are read late, and one that is broken is no reason to say nothing. */

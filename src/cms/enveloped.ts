@@ -15,6 +15,7 @@ export { type EncryptOptions, encryptData, envelopedPieces } from './enveloping.
 export {
   type DecryptedContent,
   decryptEnvelopedData,
+  type KeyEncryptionName,
   MAX_KEY_TRIALS,
   type Remark,
   unknownRecipient,

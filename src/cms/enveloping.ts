@@ -1,7 +1,7 @@
 /**
  * Making EnvelopedData (RFC 5652 section 6) and, with an AEAD cipher, AuthEnvelopedData (RFC 5083); the content key is
- * encrypted to RSA certificates (RFC 3370 4.2.1, RFC 3560). Refused: certificates that are not for keyEncipherment or not for mail, or that are not
- * valid; keys of other types or too short; RC2, DES and 3DES. Exported by enveloped.ts; used by the S/MIME layer.
+ * encrypted to certificates with RSA, EC, X25519 and X448 keys. Refused: certificates that are not for it or not for mail,
+ * or that are not valid; keys of other types or too short; RC2, DES and 3DES. Exported by enveloped.ts; used by the S/MIME layer.
  */
 import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
@@ -13,6 +13,7 @@ import type { Certificate } from '../x509/certificate.js';
 import { type EncryptionCipher, encryptContent, encryptionKind, writeContentCipher } from './ciphers.js';
 import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { canAgree, writeKeyAgreement } from './keyagreement.js';
 import { type KeyTransportName, wrapTransported, writeKeyTransport } from './keytransport.js';
 import { checkUsable } from './sending.js';
 
@@ -21,7 +22,7 @@ export interface EncryptOptions {
   readonly recipients: readonly Certificate[];
   /** Default `aes256-cbc`, which every peer reads; of the others few read more than AES-GCM. */
   readonly cipher?: EncryptionCipher;
-  /** Default `rsaes-pkcs1`, which every peer reads. */
+  /** For RSA keys. Default `rsaes-pkcs1`, which every peer reads. */
   readonly keyTransport?: KeyTransportName;
   /** Default `issuerAndSerialNumber`. */
   readonly recipientIdentifier?: CertificateIdentifier['type'];
@@ -39,7 +40,7 @@ export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8
 }
 
 /**
- * Encrypts to certificates with RSA keys: a ContentInfo with EnvelopedData or AuthEnvelopedData, in DER.
+ * Encrypts to certificates: a ContentInfo with EnvelopedData or AuthEnvelopedData, in DER.
  * @throws MailsealError KEY_UNSUITABLE for a certificate that may not be encrypted to; UNSUPPORTED_ALGORITHM for one
  *   with a key of another type
  * @throws RangeError without recipients
@@ -64,7 +65,7 @@ export function envelopedPieces(
     const associated = attributes.length === 0 ? new Uint8Array() : writeDer((w) => w.setOf(attributes));
     const { pieces, tag } = encryptContent(cipher, key, content, associated);
     const head = writeDer((w) => {
-      w.integer(isAead ? 0 : envelopedVersion(options));
+      w.integer(isAead ? 0 : envelopedVersion(recipients, options));
       w.setOf(infos);
     });
     const encryptedHead = writeDer((w) => {
@@ -85,8 +86,12 @@ export function envelopedPieces(
 }
 
 /** RFC 5652 6.1: 2 unless every RecipientInfo is of version 0. That of AuthEnvelopedData is always 0. */
-function envelopedVersion({ recipientIdentifier }: EncryptOptions): number {
-  return recipientIdentifier === 'subjectKeyIdentifier' ? 2 : 0;
+function envelopedVersion(
+  recipients: readonly Certificate[],
+  { recipientIdentifier }: EncryptOptions,
+): number {
+  if (recipientIdentifier === 'subjectKeyIdentifier') return 2;
+  return recipients.every(({ publicKey }) => publicKey.algorithm === 'rsa') ? 0 : 2;
 }
 
 /** content-type, for content that is not id-data: its type could be exchanged else (RFC 5083 2.1). */
@@ -101,9 +106,10 @@ function writeAuthAttrs(contentType: string): Uint8Array[] {
   return [attribute];
 }
 
-/** KeyTransRecipientInfo (6.2.1). */
+/** KeyTransRecipientInfo (6.2.1), or KeyAgreeRecipientInfo (6.2.2): by the key. */
 function writeRecipient(certificate: Certificate, key: Uint8Array, options: EncryptOptions): Uint8Array {
   const { keyTransport = 'rsaes-pkcs1', recipientIdentifier = 'issuerAndSerialNumber' } = options;
+  if (canAgree(certificate.publicKey)) return writeKeyAgreement(certificate, key, recipientIdentifier);
   const encryptedKey = wrapTransported(certificate, key, keyTransport);
   return writeDer((w) =>
     w.sequence((w) => {
@@ -115,21 +121,24 @@ function writeRecipient(certificate: Certificate, key: Uint8Array, options: Encr
   );
 }
 
+/** RFC 5280 4.2.1.3: key transport takes keyEncipherment, key agreement keyAgreement. */
 function checkRecipient(certificate: Certificate, now: Date): void {
   const { publicKey, keyUsage, subject } = certificate;
-  if (publicKey.algorithm === 'rsa-pss') {
+  const { algorithm, algorithmOid, curve, curveOid } = publicKey;
+  if (algorithm === 'rsa-pss') {
     throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} is for RSASSA-PSS signatures only`);
   }
-  if (publicKey.algorithm !== 'rsa') {
-    const oid = publicKey.algorithmOid;
-    throw new MailsealError(
-      'UNSUPPORTED_ALGORITHM',
-      `encrypting to ${subject}: its key is of ${describeOid(oid)}, and only RSA keys can be encrypted to`,
-      { oid },
-    );
+  const agrees = canAgree(publicKey);
+  if (algorithm !== 'rsa' && !agrees) {
+    const oid = algorithm === 'ec' ? (curveOid ?? algorithmOid) : algorithmOid;
+    const what = curve ?? describeOid(oid);
+    throw new MailsealError('UNSUPPORTED_ALGORITHM', `encrypting to ${subject}, whose key is of ${what}`, {
+      oid,
+    });
   }
-  if (keyUsage !== undefined && !keyUsage.keyEncipherment) {
-    throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for keyEncipherment`);
+  const usage = agrees ? 'keyAgreement' : 'keyEncipherment';
+  if (keyUsage !== undefined && !keyUsage[usage]) {
+    throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for ${usage}`);
   }
   checkUsable(certificate, now);
 }

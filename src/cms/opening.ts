@@ -6,14 +6,13 @@
  * Exported by enveloped.ts.
  */
 import { createHash, hash } from 'node:crypto';
-import type { AlgorithmIdentifier } from '../asn1/algorithm.js';
-import { describeOid } from '../asn1/oids.js';
 import { utf8, wipe } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import { type ContentCipher, type ContentCipherName, decryptContent, readContentCipher } from './ciphers.js';
 import type { AuthEnvelopedData, Enveloped, EnvelopedData } from './enveloped.js';
+import { fitsKeyAgreement, type KeyAgreementName, readKeyAgreement, unwrapAgreed } from './keyagreement.js';
 import {
   fitsKeyTransport,
   type KeyTransportName,
@@ -22,6 +21,8 @@ import {
 } from './keytransport.js';
 import { describeRecipientInfo, type RecipientIdentifier, type RecipientInfo } from './recipientinfo.js';
 import type { KeyCandidate, KeyFinder } from './recipients.js';
+
+export type KeyEncryptionName = KeyTransportName | KeyAgreementName;
 
 /** Something about a message that its writer did wrong, and that was read all the same. */
 export interface Remark {
@@ -35,7 +36,7 @@ export interface DecryptedContent {
   readonly contentType: string;
   readonly cipher: ContentCipherName;
   /** How the content key was encrypted. */
-  readonly keyEncryption: KeyTransportName;
+  readonly keyEncryption: KeyEncryptionName;
   /** Nothing protects CBC content from being changed; of an AEAD cipher the tag was right. */
   readonly integrity: 'none' | 'tag';
   readonly remarks: readonly Remark[];
@@ -120,7 +121,7 @@ function remarksOn({ name, misplaced }: ContentCipher): Remark[] {
 interface Attempt {
   readonly candidate: KeyCandidate;
   readonly recipient: RecipientIdentifier;
-  readonly keyEncryption: KeyTransportName;
+  readonly keyEncryption: KeyEncryptionName;
   /** The content key, or one that stands in for it; the caller wipes it. */
   readonly contentKey: (length: number) => Uint8Array;
 }
@@ -173,22 +174,25 @@ function attemptWith(
   candidate: KeyCandidate,
 ): Attempt | undefined {
   const { privateKey } = candidate;
-  if (info.type !== 'keyTransport') throw unsupportedKeyAgreement(info.algorithm);
-  const transport = readKeyTransport(info.algorithm);
-  if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
-  return {
-    candidate,
-    recipient: identifier,
-    keyEncryption: transport.name,
-    contentKey: (length) =>
-      withFallback(privateKey, encryptedKey, length, (fallback) =>
-        unwrapTransported(privateKey, transport, encryptedKey, fallback),
-      ),
-  };
-}
+  if (info.type === 'keyTransport') {
+    const transport = readKeyTransport(info.algorithm);
+    if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
+    return attempt(transport.name, (fallback) =>
+      unwrapTransported(privateKey, transport, encryptedKey, fallback),
+    );
+  }
+  const agreement = readKeyAgreement(info);
+  if (!fitsKeyAgreement(privateKey, agreement)) return undefined;
+  return attempt(agreement.name, (fallback) => unwrapAgreed(privateKey, agreement, encryptedKey, fallback));
 
-function unsupportedKeyAgreement({ oid, node }: AlgorithmIdentifier): MailsealError {
-  return node.fail('UNSUPPORTED_ALGORITHM', `key agreement with ${describeOid(oid)}`, { oid });
+  function attempt(keyEncryption: KeyEncryptionName, unwrap: (fallback: Uint8Array) => Uint8Array): Attempt {
+    return {
+      candidate,
+      recipient: identifier,
+      keyEncryption,
+      contentKey: (length) => withFallback(privateKey, encryptedKey, length, unwrap),
+    };
+  }
 }
 
 function withFallback(

@@ -124,6 +124,8 @@ export class PublicKey {
   readonly algorithmOid: string;
   /** EC only, where the curve is a known one. */
   readonly curve?: CurveName;
+  /** EC only: dotted OID of the curve, where it is named. */
+  readonly curveOid?: string;
   /** RSA only: bits. */
   readonly modulusLength?: number;
   /** rsa-pss only: what the key's signatures are restricted to (RFC 4055 1.2). */
@@ -147,6 +149,7 @@ export class PublicKey {
     this.algorithmOid = this.#type.oid;
     this.#material = readMaterial(this.#type, this.bits, node);
     if (this.#type.curve !== undefined) this.curve = this.#type.curve.name;
+    if (this.#type.curveOid !== undefined) this.curveOid = this.#type.curveOid;
     if (this.#type.pss !== undefined) this.pss = this.#type.pss;
     if (this.#material.kind === 'rsa') this.modulusLength = bitLength(this.#material.rsa.n);
   }

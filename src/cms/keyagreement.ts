@@ -1,0 +1,317 @@
+/**
+ * Key agreement with a key that the sender makes for one message (KeyAgreeRecipientInfo, RFC 5652 6.2.2): ECDH with the
+ * KDF of X9.63 (RFC 5753), X25519 and X448 with HKDF (RFC 8418), each KDF with either kind of key when reading. The
+ * cofactor of every curve here is 1 or part of its function, so that both kinds of ECDH are one.
+ * What is agreed with a point that is not on the curve, or of small order, is OpenSSL's to refuse; here it is one more way
+ * of not opening. Refused: senders with a certificate (static-static), Diffie-Hellman of RFC 2631, MQV.
+ * Used by opening.ts and enveloping.ts.
+ */
+import { createECDH, createHash, diffieHellman, generateKeyPairSync, hkdfSync } from 'node:crypto';
+import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import { readOid } from '../asn1/values.js';
+import { type DerWriter, writeDer } from '../asn1/write.js';
+import { copy, wipe } from '../bytes.js';
+import { MailsealError } from '../errors.js';
+import type { Certificate } from '../x509/certificate.js';
+import { type Curve, curveOf } from '../x509/curves.js';
+import { type PrivateKey, PublicKey } from '../x509/keys.js';
+import type { HashName } from '../x509/pss.js';
+import { DIGEST_LENGTH, unsupported } from './algorithms.js';
+import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
+import type { RecipientInfo } from './recipientinfo.js';
+
+export type KeyAgreementName = 'ecdh' | 'x25519' | 'x448';
+
+type KeyAgreeRecipientInfo = RecipientInfo & { readonly type: 'keyAgreement' };
+
+interface Kdf {
+  readonly kdf: 'x963' | 'hkdf';
+  readonly hash: HashName;
+}
+
+const SCHEMES: Readonly<Record<string, Kdf>> = {
+  [OID.dhSinglePassStdDhSha1Kdf]: { kdf: 'x963', hash: 'sha1' },
+  [OID.dhSinglePassStdDhSha224Kdf]: { kdf: 'x963', hash: 'sha224' },
+  [OID.dhSinglePassStdDhSha256Kdf]: { kdf: 'x963', hash: 'sha256' },
+  [OID.dhSinglePassStdDhSha384Kdf]: { kdf: 'x963', hash: 'sha384' },
+  [OID.dhSinglePassStdDhSha512Kdf]: { kdf: 'x963', hash: 'sha512' },
+  [OID.dhSinglePassCofactorDhSha1Kdf]: { kdf: 'x963', hash: 'sha1' },
+  [OID.dhSinglePassCofactorDhSha224Kdf]: { kdf: 'x963', hash: 'sha224' },
+  [OID.dhSinglePassCofactorDhSha256Kdf]: { kdf: 'x963', hash: 'sha256' },
+  [OID.dhSinglePassCofactorDhSha384Kdf]: { kdf: 'x963', hash: 'sha384' },
+  [OID.dhSinglePassCofactorDhSha512Kdf]: { kdf: 'x963', hash: 'sha512' },
+  [OID.dhSinglePassStdDhHkdfSha256]: { kdf: 'hkdf', hash: 'sha256' },
+  [OID.dhSinglePassStdDhHkdfSha384]: { kdf: 'hkdf', hash: 'sha384' },
+  [OID.dhSinglePassStdDhHkdfSha512]: { kdf: 'hkdf', hash: 'sha512' },
+};
+
+/** OIDs of an originator's public key, which has the kind of the recipient's. */
+const KEY_KINDS: Readonly<Record<string, { algorithm: PublicKey['algorithm']; name: KeyAgreementName }>> = {
+  [OID.ecPublicKey]: { algorithm: 'ec', name: 'ecdh' },
+  [OID.X25519]: { algorithm: 'x25519', name: 'x25519' },
+  [OID.X448]: { algorithm: 'x448', name: 'x448' },
+};
+
+export interface KeyAgreement {
+  readonly name: KeyAgreementName;
+  readonly kdf: Kdf;
+  readonly wrap: KeyWrap;
+  /** Of the wrap, whether its parameters are NULL. */
+  readonly wrapHasNull: boolean;
+  readonly ukm: Uint8Array | undefined;
+  /** The algorithm of the key that fits. */
+  readonly algorithm: PublicKey['algorithm'];
+  /** Dotted OID of the originator's curve, where the message names it. */
+  readonly curveOid: string | undefined;
+  /** The originator's public key, as subjectPublicKey has it. */
+  readonly bits: Uint8Array;
+}
+
+/** @throws MailsealError UNSUPPORTED_ALGORITHM, UNSUPPORTED_FEATURE with the OID; CMS_MALFORMED, ASN1_* */
+export function readKeyAgreement({ algorithm, originator, ukm, node }: KeyAgreeRecipientInfo): KeyAgreement {
+  const kdf = SCHEMES[algorithm.oid];
+  if (kdf === undefined) throw unsupported(algorithm, 'key agreement with');
+  if (algorithm.parameters === undefined)
+    throw node.fail('CMS_MALFORMED', 'key agreement without a key wrap');
+  const wrapAlgorithm = readAlgorithmIdentifier(algorithm.parameters, 'KeyWrapAlgorithm');
+  const wrap = readKeyWrap(wrapAlgorithm);
+  if (originator.type === 'certificate') {
+    throw node.fail('UNSUPPORTED_FEATURE', "key agreement with the key of the sender's certificate");
+  }
+  const kind = KEY_KINDS[originator.algorithm.oid];
+  if (kind === undefined) throw unsupported(originator.algorithm, 'key agreement with keys of');
+  return {
+    ...kind,
+    kdf,
+    wrap,
+    wrapHasNull: wrapAlgorithm.parameters !== undefined,
+    ukm,
+    curveOid: kind.algorithm === 'ec' ? namedCurve(originator.algorithm) : undefined,
+    bits: originator.bits,
+  };
+}
+
+/** RFC 5753 3.1.1: absent, NULL or ECParameters; the curve is the recipient's in any case. */
+function namedCurve(algorithm: AlgorithmIdentifier): string | undefined {
+  const { parameters } = algorithm;
+  if (parameters === undefined || parameters.is(Tag.NULL)) return undefined;
+  if (parameters.is(Tag.OID)) return readOid(parameters);
+  throw unsupported(algorithm, 'key agreement with explicit curve parameters of');
+}
+
+/** Whether both keys are of one kind: a question about what anybody can see. */
+export function fitsKeyAgreement({ publicKey }: PrivateKey, { algorithm, curveOid }: KeyAgreement): boolean {
+  return publicKey.algorithm === algorithm && (curveOid === undefined || publicKey.curveOid === curveOid);
+}
+
+/** @param fallback what a key that does not unwrap, or is of another length, is replaced by */
+export function unwrapAgreed(
+  privateKey: PrivateKey,
+  agreement: KeyAgreement,
+  encryptedKey: Uint8Array,
+  fallback: Uint8Array,
+): Uint8Array {
+  const { kdf, wrap, wrapHasNull, ukm } = agreement;
+  let secret: Uint8Array | undefined;
+  try {
+    secret = sharedSecret(privateKey, agreement);
+    // What Bouncy Castle wrote before it had RFC 5753 is NULL here, whatever the message has.
+    for (const withNull of [wrapHasNull, !wrapHasNull]) {
+      const kek = deriveKek(kdf, secret, wrap, withNull, ukm);
+      const key = unwrapKey(wrap, kek, encryptedKey);
+      wipe(kek);
+      if (key?.length === fallback.length) return key;
+      wipe(key);
+    }
+  } catch (error) {
+    // A wiped private key is the caller's mistake; all else is about the originator's key.
+    if (error instanceof MailsealError && error.code !== 'KEY_MALFORMED') throw error;
+  } finally {
+    wipe(secret);
+  }
+  return copy(fallback);
+}
+
+/** Z of RFC 5753. OpenSSL checks the point: on the curve, not at infinity; for X25519 and X448 that Z is not zero. */
+function sharedSecret(privateKey: PrivateKey, { bits }: KeyAgreement): Uint8Array {
+  const { keyObject } = privateKey;
+  const publicKey = publicKeyLike(privateKey.publicKey, bits).keyObject;
+  return diffieHellman({ privateKey: keyObject, publicKey });
+}
+
+/** A public key of the same algorithm and curve as another. @throws MailsealError KEY_MALFORMED */
+function publicKeyLike({ algorithmOid, curveOid }: PublicKey, bits: Uint8Array): PublicKey {
+  return PublicKey.parse(
+    writeDer((w) =>
+      w.sequence((w) => {
+        writeKeyAlgorithm(w, algorithmOid, curveOid);
+        w.bitString(bits);
+      }),
+    ),
+  );
+}
+
+function writeKeyAlgorithm(w: DerWriter, oid: string, curveOid: string | undefined): void {
+  w.sequence((w) => {
+    w.oid(oid);
+    if (curveOid !== undefined) w.oid(curveOid);
+  });
+}
+
+/** ECC-CMS-SharedInfo (RFC 5753 7.2), which both KDFs are given (RFC 8418 2.1, 2.2). */
+function sharedInfo({ oid, keyLength }: KeyWrap, withNull: boolean, ukm: Uint8Array | undefined): Uint8Array {
+  const bits = new Uint8Array(4);
+  new DataView(bits.buffer).setUint32(0, keyLength * 8);
+  return writeDer((w) =>
+    w.sequence((w) => {
+      w.sequence((w) => {
+        w.oid(oid);
+        if (withNull) w.null();
+      });
+      if (ukm !== undefined) w.explicit(0, (w) => w.octets(ukm));
+      w.explicit(2, (w) => w.octets(bits));
+    }),
+  );
+}
+
+function deriveKek(
+  { kdf, hash }: Kdf,
+  secret: Uint8Array,
+  wrap: KeyWrap,
+  withNull: boolean,
+  ukm: Uint8Array | undefined,
+): Uint8Array {
+  const info = sharedInfo(wrap, withNull, ukm);
+  // RFC 8418 2.2: the ukm is HKDF's salt as well.
+  if (kdf === 'hkdf') return new Uint8Array(hkdfSync(hash, secret, ukm ?? '', info, wrap.keyLength));
+  return x963Kdf(hash, secret, info, wrap.keyLength);
+}
+
+/** ANSI X9.63 (SEC 1 3.6.1): digests of Z, a counter and the SharedInfo. */
+function x963Kdf(hash: HashName, secret: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  const key = new Uint8Array(length);
+  const counter = new Uint8Array(4);
+  for (let at = 0, i = 1; at < length; at += DIGEST_LENGTH[hash], i++) {
+    counter[3] = i;
+    const digest = createHash(hash).update(secret).update(counter).update(info).digest();
+    key.set(digest.subarray(0, length - at), at);
+    wipe(digest);
+  }
+  return key;
+}
+
+/** What is written for a recipient's kind of key. */
+interface Written {
+  readonly scheme: string;
+  readonly kdf: Kdf;
+}
+
+const WRITTEN: Readonly<Record<'sha256' | 'sha384' | 'sha512', string>> = {
+  sha256: OID.dhSinglePassStdDhSha256Kdf,
+  sha384: OID.dhSinglePassStdDhSha384Kdf,
+  sha512: OID.dhSinglePassStdDhSha512Kdf,
+};
+
+/** The digest has the strength of the curve (RFC 5753 8). */
+function writtenFor({ algorithm }: PublicKey, curve: Curve | undefined): Written {
+  if (algorithm === 'x25519') {
+    return { scheme: OID.dhSinglePassStdDhHkdfSha256, kdf: { kdf: 'hkdf', hash: 'sha256' } };
+  }
+  if (algorithm === 'x448') {
+    return { scheme: OID.dhSinglePassStdDhHkdfSha512, kdf: { kdf: 'hkdf', hash: 'sha512' } };
+  }
+  const size = (curve as Curve).size;
+  const hash = size <= 32 ? 'sha256' : size <= 48 ? 'sha384' : 'sha512';
+  return { scheme: WRITTEN[hash], kdf: { kdf: 'x963', hash } };
+}
+
+/** Curves that nothing is encrypted to: too short, or not among those of S/MIME. */
+const NOT_WRITTEN: readonly string[] = ['P-224', 'secp256k1'];
+
+/** Whether a content key can be encrypted to this key by agreement. */
+export function canAgree({ algorithm, curve }: PublicKey): boolean {
+  if (algorithm === 'ec') return curve !== undefined && !NOT_WRITTEN.includes(curve);
+  return algorithm === 'x25519' || algorithm === 'x448';
+}
+
+/**
+ * KeyAgreeRecipientInfo for one recipient, with a key pair of its own: several recipients could share one, but some
+ * readers look at the first RecipientEncryptedKey only.
+ * @throws MailsealError KEY_UNSUITABLE if the key is none of its curve
+ */
+export function writeKeyAgreement(
+  certificate: Certificate,
+  contentKey: Uint8Array,
+  identifier: CertificateIdentifier['type'],
+): Uint8Array {
+  const { publicKey } = certificate;
+  const { algorithmOid, curveOid } = publicKey;
+  const curve = curveOid === undefined ? undefined : curveOf(curveOid);
+  const { scheme, kdf } = writtenFor(publicKey, curve);
+  const wrap = aesKeyWrap(contentKey.length);
+  const { secret, bits } = agree(certificate, curve);
+  let kek: Uint8Array | undefined;
+  try {
+    kek = deriveKek(kdf, secret, wrap, false, undefined);
+    const encryptedKey = wrapKey(wrap, kek, contentKey);
+    return writeDer((w) =>
+      w.implicitConstructed(1, (w) => {
+        w.integer(3);
+        w.explicit(0, (w) =>
+          w.implicitConstructed(1, (w) => {
+            writeKeyAlgorithm(w, algorithmOid, curveOid);
+            w.bitString(bits);
+          }),
+        );
+        w.sequence((w) => {
+          w.oid(scheme);
+          w.sequence((w) => w.oid(wrap.oid));
+        });
+        w.sequence((w) =>
+          w.sequence((w) => {
+            writeRecipient(w, certificate, identifier);
+            w.octets(encryptedKey);
+          }),
+        );
+      }),
+    );
+  } finally {
+    wipe(secret, kek);
+  }
+}
+
+/** KeyAgreeRecipientIdentifier: rKeyId is a RecipientKeyIdentifier, a SEQUENCE. */
+function writeRecipient(
+  w: DerWriter,
+  certificate: Certificate,
+  identifier: CertificateIdentifier['type'],
+): void {
+  const encoded = writeDer((w) => writeIdentifier(w, certificate, identifier));
+  if (identifier === 'issuerAndSerialNumber') w.raw(encoded);
+  else {
+    encoded[0] = Tag.OCTET_STRING & 0xff;
+    w.implicitConstructed(0, (w) => w.raw(encoded));
+  }
+}
+
+/** A new key pair of the recipient's kind: its public half, and what both agree on. */
+function agree(certificate: Certificate, curve: Curve | undefined): { secret: Uint8Array; bits: Uint8Array } {
+  const { publicKey, subject } = certificate;
+  try {
+    if (curve !== undefined) {
+      const ecdh = createECDH(curve.openssl);
+      const bits = ecdh.generateKeys();
+      return { secret: ecdh.computeSecret(publicKey.bits), bits };
+    }
+    const pair =
+      publicKey.algorithm === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('x448');
+    const spki = pair.publicKey.export({ format: 'der', type: 'spki' });
+    const secret = diffieHellman({ privateKey: pair.privateKey, publicKey: publicKey.keyObject });
+    return { secret, bits: PublicKey.parse(spki).bits };
+  } catch (cause) {
+    throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} can't agree on a key`, { cause });
+  }
+}

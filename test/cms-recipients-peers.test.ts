@@ -1,0 +1,120 @@
+/**
+ * Recipients of every kind both ways with the `openssl cms` command: it reads ours, we read its own. (gpgsm 2.2 encrypts to
+ * no EC certificate, and crashes on importing an EC key.)
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { OID } from '../src/asn1/oids.js';
+import { toHex, utf8, writePem } from '../src/bytes.js';
+import { ENCRYPTION_CIPHERS } from '../src/cms/ciphers.js';
+import { readContentInfo } from '../src/cms/content.js';
+import { AuthEnvelopedData, decryptEnvelopedData, EnvelopedData, encryptData } from '../src/cms/enveloped.js';
+import { keyRing } from '../src/cms/recipients.js';
+import { Certificate } from '../src/x509/certificate.js';
+import { PrivateKey } from '../src/x509/keys.js';
+import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
+import { issueCertificate } from './helpers/pki.js';
+
+const CONTENT = utf8(`Content-Type: text/plain\r\n\r\n${'Both ways. '.repeat(50)}\r\n`);
+/** OpenSSL has neither AES-CCM nor ChaCha20-Poly1305 in CMS. */
+const CIPHERS = ENCRYPTION_CIPHERS.filter((name) => /-(cbc|gcm)$/.test(name));
+const CURVES = [
+  'prime256v1',
+  'secp384r1',
+  'secp521r1',
+  'brainpoolP256r1',
+  'brainpoolP384r1',
+  'brainpoolP512r1',
+] as const;
+
+function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
+  const { contentType, content } = readContentInfo(message);
+  return contentType === OID.authEnvelopedData
+    ? AuthEnvelopedData.parse(content)
+    : EnvelopedData.parse(content);
+}
+
+const folder = hasOpenssl ? temporaryFolder() : '';
+const file = (name: string) => join(folder, name);
+const people = new Map<string, { privateKey: PrivateKey; certificate: Certificate }>();
+const person = (name: string) => people.get(name) as NonNullable<ReturnType<typeof people.get>>;
+const ca = issueCertificate({ subject: 'Test CA', ca: true });
+
+beforeAll(() => {
+  if (folder === '') return;
+  for (const curve of CURVES) {
+    const key = generateKeyPairSync('ec', { namedCurve: curve });
+    const pkcs8 = key.privateKey.export({ format: 'der', type: 'pkcs8' });
+    const issued = issueCertificate({ subject: `${curve} user`, key: pkcs8, issuer: ca });
+    writeFileSync(file(`${curve}.key`), writePem('PRIVATE KEY', pkcs8));
+    writeFileSync(file(`${curve}.crt`), writePem('CERTIFICATE', issued.certificate));
+    people.set(curve, {
+      privateKey: PrivateKey.parse(pkcs8),
+      certificate: Certificate.parse(issued.certificate),
+    });
+  }
+});
+
+const decrypt = (message: Uint8Array, who: string) =>
+  decryptEnvelopedData(parse(message), keyRing({ entries: [person(who)] }));
+
+describe.skipIf(!hasOpenssl)('openssl cms', () => {
+  describe.each(CURVES)('%s', (curve) => {
+    it.each(CIPHERS)('opens what we encrypt with %s', (cipher) => {
+      for (const recipientIdentifier of ['issuerAndSerialNumber', 'subjectKeyIdentifier'] as const) {
+        const recipients = [person(curve).certificate];
+        const message = encryptData(CONTENT, { recipients, cipher, recipientIdentifier });
+        const keys = ['-recip', file(`${curve}.crt`), '-inkey', file(`${curve}.key`)];
+        const opened = opensslOut(['cms', '-decrypt', '-binary', '-inform', 'DER', ...keys], message);
+        expect(opened.equals(CONTENT)).toBe(true);
+      }
+    });
+
+    const options: [name: string, args: string[]][] = [
+      ['its defaults', []],
+      ['a key identifier', ['-keyid']],
+      ['cofactor ECDH', ['-keyopt', 'ecdh_cofactor_mode:1']],
+      ...['sha1', 'sha224', 'sha256', 'sha384', 'sha512'].flatMap((hash) =>
+        ['-aes128-wrap', '-aes192-wrap', '-aes256-wrap'].map(
+          (wrap) => [`${hash} ${wrap}`, ['-keyopt', `ecdh_kdf_md:${hash}`, wrap]] as [string, string[]],
+        ),
+      ),
+      ['3DES', ['-des3-wrap']],
+    ];
+    it.each(options)('encrypts what we open: %s', async (_, args) => {
+      const cipher = args.includes('-des3-wrap')
+        ? '-des3'
+        : args.includes('-aes128-wrap')
+          ? '-aes128'
+          : '-aes-256-gcm';
+      const wrap = args.filter((arg) => /^-aes\d+-wrap$/.test(arg));
+      const rest = args.filter((arg) => !arg.endsWith('-wrap'));
+      const keyid = rest.includes('-keyid') ? ['-keyid'] : [];
+      const keyopt = rest.filter((arg) => arg !== '-keyid');
+      const recipient = ['-recip', file(`${curve}.crt`), ...keyopt];
+      const command = ['cms', '-encrypt', '-binary', '-outform', 'DER', cipher, ...wrap, ...keyid];
+      const opened = await decrypt(opensslOut([...command, ...recipient], CONTENT), curve);
+      expect(toHex(opened.content)).toBe(toHex(CONTENT));
+      expect(opened.keyEncryption).toBe('ecdh');
+    });
+  });
+
+  it('one message to all curves, both ways', async () => {
+    const recipients = CURVES.map((curve) => person(curve).certificate);
+    const ours = encryptData(CONTENT, { recipients, cipher: 'aes256-gcm' });
+    const files = CURVES.map((curve) => file(`${curve}.crt`));
+    const theirs = opensslOut(
+      ['cms', '-encrypt', '-binary', '-outform', 'DER', '-aes256', ...files],
+      CONTENT,
+    );
+    for (const curve of CURVES) {
+      const keys = ['-recip', file(`${curve}.crt`), '-inkey', file(`${curve}.key`)];
+      expect(
+        opensslOut(['cms', '-decrypt', '-binary', '-inform', 'DER', ...keys], ours).equals(CONTENT),
+      ).toBe(true);
+      expect(toHex((await decrypt(theirs, curve)).content)).toBe(toHex(CONTENT));
+    }
+  });
+});
