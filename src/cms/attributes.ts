@@ -14,8 +14,6 @@ import { buffer, concat, copy, equal } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import { type CertificateIdentifier, readable } from './identifiers.js';
 import {
-  type AlgorithmProtection,
-  readAlgorithmProtection,
   readCapabilities,
   readEncryptionKeyPreference,
   readSigningCertificate,
@@ -90,64 +88,71 @@ export function mustBeSigned(oid: string): boolean {
   return SINGLE.has(oid);
 }
 
-export interface SignedAttributes {
+export class SignedAttributes {
   /** All of them, in the order of the message. */
   readonly all: readonly Attribute[];
-  /** Dotted OID. Absent in a counter-signature, which has no content. */
-  readonly contentType?: string;
+  /** Dotted OID. Undefined in a counter-signature, which has no content. */
+  readonly contentType: string | undefined;
   readonly messageDigest: Uint8Array;
-  readonly signingTime?: Date;
-  /** What the signer can read, the preferred first. */
-  readonly capabilities?: readonly SmimeCapability[];
-  /** The certificate to encrypt to when answering. */
-  readonly encryptionKeyPreference?: CertificateIdentifier;
-  /** The certificates that the signature is to be verified with, all one and the same: of two versions of the attribute. */
+  /** The certificate that the signature is to be verified with: of each version of the attribute. */
   readonly signingCertificates: readonly SigningCertificate[];
-  readonly algorithmProtection?: AlgorithmProtection;
+  /** CMSAlgorithmProtection. */
+  readonly algorithmProtection: DerNode | undefined;
+  /** Milliseconds. */
+  readonly #signingTime: number | undefined;
+  readonly #values: Map<string, DerNode>;
+
+  /**
+   * @param node signedAttrs, the [0]
+   * @param counter whether they are of a counter-signature, which must not have a contentType (11.4)
+   * @throws MailsealError CMS_MALFORMED, ASN1_*, UNSUPPORTED_ALGORITHM
+   */
+  constructor(node: DerNode, counter = false) {
+    this.all = readAttributes(node.expect(contextConstructed(0), 'signedAttrs'));
+    const values = singleValues(this.all);
+    this.#values = values;
+    const forbidden = counter ? OID.contentType : OID.counterSignature;
+    if (this.all.some(({ oid }) => oid === forbidden)) {
+      throw node.fail('CMS_MALFORMED', `${describeOid(forbidden)} among the signed attributes`);
+    }
+    const contentType = counter ? undefined : required(node, values, OID.contentType);
+    this.contentType = contentType && readOid(contentType.expect(Tag.OID, 'contentType'));
+    const messageDigest = required(node, values, OID.messageDigest);
+    this.messageDigest = readOctets(messageDigest.expect(Tag.OCTET_STRING, 'messageDigest'));
+    const signingTime = values.get(OID.signingTime);
+    this.#signingTime = signingTime && readTime(signingTime).getTime();
+    const signingCertificates: SigningCertificate[] = [];
+    const first = values.get(OID.signingCertificate);
+    if (first !== undefined) signingCertificates.push(readSigningCertificate(first, 1));
+    const second = values.get(OID.signingCertificateV2);
+    if (second !== undefined) signingCertificates.push(readSigningCertificate(second, 2));
+    this.signingCertificates = signingCertificates;
+    this.algorithmProtection = values.get(OID.cmsAlgorithmProtection);
+  }
+
+  get signingTime(): Date | undefined {
+    return this.#signingTime === undefined ? undefined : new Date(this.#signingTime);
+  }
+
+  /** What the signer can read, the preferred first; undefined also where it can't be read: it is good advice at most. */
+  get capabilities(): readonly SmimeCapability[] | undefined {
+    const value = this.#values.get(OID.smimeCapabilities);
+    return value && readable(() => readCapabilities(value), undefined);
+  }
+
+  /** The certificate to encrypt to when answering; undefined as {@link capabilities}. Outlook may write its own form alone. */
+  get encryptionKeyPreference(): CertificateIdentifier | undefined {
+    const value =
+      this.#values.get(OID.encrypKeyPref) ??
+      this.all.find(({ oid }) => oid === OID.microsoftEncrypKeyPref)?.values[0];
+    return value && readable(() => readEncryptionKeyPreference(value), undefined);
+  }
 }
 
-/**
- * @param node signedAttrs, the [0]
- * @param counter whether they are of a counter-signature, which must not have a contentType (11.4)
- * @throws MailsealError CMS_MALFORMED, ASN1_*, UNSUPPORTED_ALGORITHM
- */
-export function readSignedAttributes(node: DerNode, counter = false): SignedAttributes {
-  const all = readAttributes(node.expect(contextConstructed(0), 'signedAttrs'));
-  const values = singleValues(all);
-  const required = (oid: string): DerNode => {
-    const value = values.get(oid);
-    if (value === undefined) throw node.fail('CMS_MALFORMED', `no signed attribute ${describeOid(oid)}`);
-    return value;
-  };
-  const forbidden = counter ? OID.contentType : OID.counterSignature;
-  if (all.some(({ oid }) => oid === forbidden)) {
-    throw node.fail('CMS_MALFORMED', `${describeOid(forbidden)} among the signed attributes`);
-  }
-  const read = <T>(oid: string, decode: (value: DerNode) => T): T | undefined => {
-    const value = values.get(oid);
-    return value && decode(value);
-  };
-  const contentType = counter ? undefined : readOid(required(OID.contentType).expect(Tag.OID, 'contentType'));
-  const messageDigest = required(OID.messageDigest).expect(Tag.OCTET_STRING, 'messageDigest');
-  const signingTime = read(OID.signingTime, readTime);
-  const capabilities = read(OID.smimeCapabilities, lenient(readCapabilities));
-  const encryptionKeyPreference =
-    read(OID.encrypKeyPref, lenient(readEncryptionKeyPreference)) ?? microsoftPreference(all);
-  const algorithmProtection = read(OID.cmsAlgorithmProtection, readAlgorithmProtection);
-  const signingCertificates = [
-    read(OID.signingCertificate, (value) => readSigningCertificate(value, 1)),
-    read(OID.signingCertificateV2, (value) => readSigningCertificate(value, 2)),
-  ].filter((one) => one !== undefined);
-  return {
-    all,
-    ...(contentType && { contentType }),
-    messageDigest: readOctets(messageDigest),
-    ...(signingTime && { signingTime }),
-    ...(capabilities && { capabilities }),
-    ...(encryptionKeyPreference && { encryptionKeyPreference }),
-    signingCertificates,
-    ...(algorithmProtection && { algorithmProtection }),
-  };
+function required(node: DerNode, values: Map<string, DerNode>, oid: string): DerNode {
+  const value = values.get(oid);
+  if (value === undefined) throw node.fail('CMS_MALFORMED', `no signed attribute ${describeOid(oid)}`);
+  return value;
 }
 
 /** The value of each attribute that has exactly one. */
@@ -158,24 +163,13 @@ function singleValues(all: readonly Attribute[]): Map<string, DerNode> {
     if (values.has(oid)) {
       throw node.fail('CMS_MALFORMED', `the signed attribute ${describeOid(oid)} occurs twice`);
     }
-    const [value, ...more] = found;
-    if (value === undefined || more.length > 0) {
+    const [value] = found;
+    if (value === undefined || found.length > 1) {
       throw node.fail('CMS_MALFORMED', `${describeOid(oid)} has ${found.length} values`);
     }
     values.set(oid, value);
   }
   return values;
-}
-
-/** For what is good advice at most, and says nothing about the signature: undefined where it can't be read. */
-function lenient<T>(read: (node: DerNode) => T): (node: DerNode) => T | undefined {
-  return (node) => readable(() => read(node), undefined);
-}
-
-/** Outlook writes both, and older versions of it this one alone. */
-function microsoftPreference(all: readonly Attribute[]): CertificateIdentifier | undefined {
-  const value = all.find(({ oid }) => oid === OID.microsoftEncrypKeyPref)?.values[0];
-  return value && lenient(readEncryptionKeyPreference)(value);
 }
 
 /**

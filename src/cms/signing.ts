@@ -1,25 +1,25 @@
 /**
- * Making SignedData (RFC 5652 section 5): RSASSA-PKCS1-v1_5 (RFC 5754), RSASSA-PSS (RFC 4056), ECDSA on P-256, P-384,
- * P-521 and the Brainpool curves (RFC 5753 2.1, RFC 5639), Ed25519 and Ed448 (RFC 8419), always with signed attributes: a
- * signature over bare content could be taken for one over attributes. Refused: SHA-1, a key that is not its certificate's
- * or is too short, a certificate that is not for signing or not for mail, or that is not valid.
- * Exported by signed.ts; used by the S/MIME layer.
+ * Making SignedData (RFC 5652 section 5), always with signed attributes: a signature over bare content could be taken for
+ * one over attributes. Those of S/MIME go with it (RFC 8551 2.5). Which algorithms a key signs with, and which are
+ * refused, is in signingplan.ts. Exported by signed.ts; used by the S/MIME layer.
  */
-import { constants, createPrivateKey, type KeyObject, sign } from 'node:crypto';
-import { describeOid, OID } from '../asn1/oids.js';
+import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, assertOneOf, buffer, concat, equal, wipe } from '../bytes.js';
-import { MailsealError } from '../errors.js';
+import { assertBytes, concat, equal } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
-import { computeDigest, digestOid } from '../x509/digests.js';
-import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
-import { type PssParameters, writePssParameters } from '../x509/pss.js';
-import { unsupportedCurve } from '../x509/signature.js';
-import { DIGEST_LENGTH } from './algorithms.js';
+import { computeDigest } from '../x509/digests.js';
 import { enclose, type Pieces, writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
-import { checkUsable } from './sending.js';
+import {
+  type MessageDigest,
+  type Plan,
+  planFor,
+  type Signer,
+  signAttributes,
+  writeDigestAlgorithm,
+  writeSignatureAlgorithm,
+} from './signingplan.js';
 import {
   writeAlgorithmProtection,
   writeCapabilities,
@@ -27,24 +27,7 @@ import {
   writeSigningCertificate,
 } from './smimeattributes.js';
 
-export type SigningDigest = 'sha256' | 'sha384' | 'sha512';
-export type SigningScheme = 'rsassa-pkcs1-v1_5' | 'rsassa-pss';
-
-export interface Signer {
-  readonly privateKey: PrivateKey;
-  readonly certificate: Certificate;
-  /** Certificates between the signer's and a trust anchor, to go with the message. */
-  readonly chain?: readonly Certificate[];
-  /**
-   * Default SHA-256; with EC keys the digest that fits the curve; with a restricted RSASSA-PSS key its own. An Ed25519 key
-   * takes SHA-512 only, an Ed448 key none of these: its own is SHAKE256.
-   */
-  readonly digest?: SigningDigest;
-  /** RSA keys only. Default RSASSA-PKCS1-v1_5; RSASSA-PSS for keys that are for nothing else. */
-  readonly scheme?: SigningScheme;
-  /** The signer's other certificate, to which answers are to be encrypted: named in the signature and sent with it. */
-  readonly encryptionCertificate?: Certificate;
-}
+export type { MessageDigest, Signer, SigningDigest, SigningScheme } from './signingplan.js';
 
 export interface SignDataOptions {
   readonly signers: readonly Signer[];
@@ -61,19 +44,6 @@ export interface SignDataOptions {
   /** Default `issuerAndSerialNumber`. */
   readonly signerIdentifier?: CertificateIdentifier['type'];
 }
-
-const DIGESTS: readonly SigningDigest[] = ['sha256', 'sha384', 'sha512'];
-
-const SCHEMES: readonly SigningScheme[] = ['rsassa-pkcs1-v1_5', 'rsassa-pss'];
-
-/** What a message is digested with: SHAKE256 by Ed448 alone (RFC 8419 2.3). */
-export type MessageDigest = SigningDigest | 'shake256';
-
-/** How one signer signs. */
-type Plan =
-  | { readonly kind: 'rsa-pkcs1' | 'ecdsa'; readonly digest: SigningDigest }
-  | { readonly kind: 'rsa-pss'; readonly digest: SigningDigest; readonly pss: PssParameters }
-  | { readonly kind: 'ed25519' | 'ed448'; readonly digest: MessageDigest };
 
 /** {@link signedPieces} in one. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
@@ -150,90 +120,6 @@ function certificateSet(signers: readonly Signer[]): Uint8Array[] {
   return all.filter((der, i) => all.findIndex((other) => equal(other, der)) === i);
 }
 
-/** RFC 5754 section 3.3: the hash that is as strong as the curve. */
-const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
-  'P-256': 'sha256',
-  'P-384': 'sha384',
-  'P-521': 'sha512',
-  brainpoolP256r1: 'sha256',
-  brainpoolP384r1: 'sha384',
-  brainpoolP512r1: 'sha512',
-  brainpoolP256t1: 'sha256',
-  brainpoolP384t1: 'sha384',
-  brainpoolP512t1: 'sha512',
-};
-
-function planFor(signer: Signer, now: Date): Plan {
-  const { privateKey, certificate, digest, scheme, encryptionCertificate } = signer;
-  const { subject, keyUsage, publicKey } = certificate;
-  if (!privateKey.publicKey.equals(publicKey)) {
-    throw new MailsealError('KEY_MISMATCH', `the private key is not the one of ${subject}`);
-  }
-  if (keyUsage !== undefined && !keyUsage.digitalSignature && !keyUsage.nonRepudiation) {
-    throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for signing`);
-  }
-  checkUsable(certificate, now);
-  if (encryptionCertificate !== undefined) checkEncryptionCertificate(encryptionCertificate, now);
-  if (scheme !== undefined) assertOneOf(scheme, SCHEMES, 'scheme');
-  if (digest !== undefined) assertOneOf(digest, DIGESTS, 'digest');
-  return planForKey(publicKey, digest, scheme);
-}
-
-/** Whoever answers would be told to use one that can't be used. */
-function checkEncryptionCertificate(certificate: Certificate, now: Date): void {
-  const { keyUsage, subject } = certificate;
-  if (keyUsage !== undefined && !keyUsage.keyEncipherment && !keyUsage.keyAgreement) {
-    throw new MailsealError('KEY_UNSUITABLE', `the certificate of ${subject} is not for encryption`);
-  }
-  checkUsable(certificate, now);
-}
-
-function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: SigningScheme): Plan {
-  const { algorithm, algorithmOid: oid, curve, pss } = publicKey;
-  switch (algorithm) {
-    case 'rsa':
-      if (scheme !== 'rsassa-pss') return { kind: 'rsa-pkcs1', digest: digest ?? 'sha256' };
-      return planPss(undefined, digest);
-    case 'rsa-pss':
-      if (scheme === 'rsassa-pkcs1-v1_5') {
-        throw new MailsealError('KEY_UNSUITABLE', 'the key is for RSASSA-PSS only');
-      }
-      return planPss(pss, digest);
-    case 'ec': {
-      if (curve === 'secp256k1') throw unsupportedCurve();
-      const fitting = curve && CURVE_DIGESTS[curve];
-      if (fitting === undefined) {
-        const message = `signing with EC keys on ${curve ?? 'this curve'}`;
-        throw new MailsealError('UNSUPPORTED_ALGORITHM', message, { oid });
-      }
-      return { kind: 'ecdsa', digest: digest ?? fitting };
-    }
-    case 'ed25519':
-    case 'ed448': {
-      const own = algorithm === 'ed25519' ? 'sha512' : 'shake256';
-      if (digest !== undefined && digest !== own) {
-        throw new MailsealError(
-          'KEY_UNSUITABLE',
-          `an ${algorithm} key signs with ${own} only, not with ${digest}`,
-        );
-      }
-      return { kind: algorithm, digest: own };
-    }
-    default:
-      throw new MailsealError('UNSUPPORTED_ALGORITHM', `signing with keys of ${describeOid(oid)}`, { oid });
-  }
-}
-
-/** RFC 4056: MGF1 with the same hash and a salt of its length, if the key's own parameters do not say otherwise. */
-function planPss(restriction: PssParameters | undefined, wanted: SigningDigest | undefined): Plan {
-  const digest = wanted ?? DIGESTS.find((one) => one === restriction?.hash) ?? 'sha256';
-  if (restriction !== undefined && restriction.hash !== digest) {
-    throw new MailsealError('KEY_UNSUITABLE', `the key is restricted to RSASSA-PSS with ${restriction.hash}`);
-  }
-  const saltLength = Math.max(DIGEST_LENGTH[digest], restriction?.saltLength ?? 0);
-  return { kind: 'rsa-pss', digest, pss: { hash: digest, maskHash: digest, ...restriction, saltLength } };
-}
-
 function attribute(oid: string, value: (w: DerWriter) => void): Uint8Array {
   return writeDer((w) =>
     w.sequence((w) => {
@@ -258,18 +144,15 @@ interface Statement {
 function signedAttributes(
   { certificate, encryptionCertificate }: Signer,
   { contentType, messageDigest, signingTime, signerIdentifier }: Statement,
-  digestAlgorithm: Uint8Array,
-  signatureAlgorithm: Uint8Array,
+  algorithmProtection: Uint8Array,
 ): Uint8Array {
   const attributes = [
     attribute(OID.contentType, (w) => w.oid(contentType)),
     attribute(OID.signingTime, (w) => w.time(signingTime)),
     attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
     SMIME_CAPABILITIES,
-    attribute(OID.signingCertificateV2, (w) => writeSigningCertificate(w, certificate)),
-    attribute(OID.cmsAlgorithmProtection, (w) =>
-      writeAlgorithmProtection(w, digestAlgorithm, signatureAlgorithm),
-    ),
+    signingCertificate(certificate),
+    algorithmProtection,
   ];
   if (encryptionCertificate !== undefined) {
     attributes.push(
@@ -281,14 +164,50 @@ function signedAttributes(
   return writeDer((w) => w.setOf(attributes));
 }
 
+const signingCertificates = new WeakMap<Certificate, Uint8Array>();
+
+/** The same in every message of one signer. */
+function signingCertificate(certificate: Certificate): Uint8Array {
+  const known = signingCertificates.get(certificate);
+  if (known !== undefined) return known;
+  const made = attribute(OID.signingCertificateV2, (w) => writeSigningCertificate(w, certificate));
+  signingCertificates.set(certificate, made);
+  return made;
+}
+
+/** Encoded. */
+interface Algorithms {
+  readonly digestAlgorithm: Uint8Array;
+  readonly signatureAlgorithm: Uint8Array;
+  /** The attribute that repeats them. */
+  readonly protection: Uint8Array;
+}
+
+/** By plan: there are few, but for the salts that keys may want. */
+const algorithms = new Map<string, Algorithms>();
+const MAX_ALGORITHMS = 64;
+
+function algorithmsOf(plan: Plan): Algorithms {
+  const key = JSON.stringify(plan);
+  const known = algorithms.get(key);
+  if (known !== undefined) return known;
+  const digestAlgorithm = writeDer((w) => writeDigestAlgorithm(w, plan.digest));
+  const signatureAlgorithm = writeDer((w) => writeSignatureAlgorithm(w, plan));
+  const protection = attribute(OID.cmsAlgorithmProtection, (w) =>
+    writeAlgorithmProtection(w, digestAlgorithm, signatureAlgorithm),
+  );
+  const made = { digestAlgorithm, signatureAlgorithm, protection };
+  if (algorithms.size < MAX_ALGORITHMS) algorithms.set(key, made);
+  return made;
+}
+
 /** The tag of signedAttrs in the message, [0] IMPLICIT, in place of SET. */
 const SIGNED_ATTRS = contextConstructed(0);
 
 function signerInfo(signer: Signer, plan: Plan, statement: Statement): Uint8Array {
   const { signerIdentifier } = statement;
-  const digestAlgorithm = writeDer((w) => writeDigestAlgorithm(w, plan.digest));
-  const signatureAlgorithm = writeDer((w) => writeSignatureAlgorithm(w, plan));
-  const attributes = signedAttributes(signer, statement, digestAlgorithm, signatureAlgorithm);
+  const { digestAlgorithm, signatureAlgorithm, protection } = algorithmsOf(plan);
+  const attributes = signedAttributes(signer, statement, protection);
   const signature = signAttributes(signer, plan, attributes);
   attributes[0] = SIGNED_ATTRS;
   return writeDer((w) =>
@@ -301,74 +220,4 @@ function signerInfo(signer: Signer, plan: Plan, statement: Statement): Uint8Arra
       w.octets(signature);
     }),
   );
-}
-
-function signAttributes({ privateKey, certificate }: Signer, plan: Plan, data: Uint8Array): Uint8Array {
-  const { keyObject } = privateKey;
-  try {
-    switch (plan.kind) {
-      case 'rsa-pss': {
-        const { hash, maskHash, saltLength } = plan.pss;
-        const key = hash === maskHash ? keyObject : restrictedKey(privateKey);
-        return sign(hash, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
-      }
-      case 'ed25519':
-      case 'ed448':
-        return sign(null, data, keyObject);
-      default:
-        return sign(plan.digest, data, keyObject);
-    }
-  } catch (cause) {
-    const { subject } = certificate;
-    throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} can't sign with ${plan.digest}`, {
-      cause,
-    });
-  }
-}
-
-/** With the parameters of its PKCS#8: Node has no option for MGF1's hash, and OpenSSL takes it from the key. */
-function restrictedKey(privateKey: PrivateKey): KeyObject {
-  const pkcs8 = privateKey.toPkcs8();
-  try {
-    return createPrivateKey({ key: buffer(pkcs8), format: 'der', type: 'pkcs8' });
-  } finally {
-    wipe(pkcs8);
-  }
-}
-
-/** Without parameters (RFC 5754 section 2), but for the length that RFC 8419 3.1 wants of SHAKE256. */
-function writeDigestAlgorithm(w: DerWriter, digest: MessageDigest): void {
-  w.sequence((w) => {
-    w.oid(digestOid(digest));
-    if (digest === 'shake256') w.integer(512);
-  });
-}
-
-const ECDSA_OIDS: Readonly<Record<SigningDigest, string>> = {
-  sha256: OID.ecdsaWithSHA256,
-  sha384: OID.ecdsaWithSHA384,
-  sha512: OID.ecdsaWithSHA512,
-};
-
-function writeSignatureAlgorithm(w: DerWriter, plan: Plan): void {
-  w.sequence((w) => {
-    switch (plan.kind) {
-      case 'ecdsa':
-        w.oid(ECDSA_OIDS[plan.digest]);
-        break;
-      case 'rsa-pkcs1': // the hash is in digestAlgorithm (RFC 3370 3.2), where the oldest readers look for it
-        w.oid(OID.rsaEncryption);
-        w.null();
-        break;
-      case 'rsa-pss':
-        w.oid(OID.rsassaPss);
-        writePssParameters(w, plan.pss);
-        break;
-      case 'ed25519':
-        w.oid(OID.Ed25519);
-        break;
-      case 'ed448':
-        w.oid(OID.Ed448);
-    }
-  });
 }

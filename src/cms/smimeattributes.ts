@@ -150,26 +150,29 @@ export function writeSigningCertificate(w: DerWriter, certificate: Certificate):
   w.sequence((w) => w.sequence((w) => w.sequence((w) => w.octets(certificate.fingerprint))));
 }
 
-export interface AlgorithmProtection {
-  readonly digestAlgorithm: AlgorithmIdentifier;
-  readonly signatureAlgorithm: AlgorithmIdentifier;
-}
-
-/** CMSAlgorithmProtection of a signature (RFC 6211 section 2). @throws MailsealError ASN1_* */
-export function readAlgorithmProtection(node: DerNode): AlgorithmProtection {
+/**
+ * Whether CMSAlgorithmProtection names these algorithms (RFC 6211 section 2).
+ * @throws MailsealError ASN1_*, also if it protects a MAC
+ */
+export function protects(
+  node: DerNode,
+  digestAlgorithm: AlgorithmIdentifier,
+  signatureAlgorithm: AlgorithmIdentifier,
+): boolean {
   const reader = node.reader(Tag.SEQUENCE, 'CMSAlgorithmProtection');
-  const digestAlgorithm = readAlgorithmIdentifier(reader.next(Tag.SEQUENCE, 'digestAlgorithm'));
+  const digest = readAlgorithmIdentifier(reader.next(Tag.SEQUENCE, 'digestAlgorithm'));
   const signature = reader.next(contextConstructed(1), 'signatureAlgorithm');
   reader.end();
   const inner = signature.reader(contextConstructed(1), 'signatureAlgorithm');
   const oid = readOid(inner.next(Tag.OID, 'algorithm'));
   const parameters = inner.more ? inner.any('parameters') : undefined;
   inner.end();
-  return { digestAlgorithm, signatureAlgorithm: { oid, parameters, node: signature } };
+  const named = { oid, parameters, node: signature };
+  return sameAlgorithm(digest, digestAlgorithm) && sameAlgorithm(named, signatureAlgorithm);
 }
 
-/** Whether both name the same; absent parameters and NULL are (RFC 6211 section 2: by value, not by octets). */
-export function sameAlgorithm(a: AlgorithmIdentifier, b: AlgorithmIdentifier): boolean {
+/** Absent parameters and NULL are the same (RFC 6211 section 2: by value, not by octets). */
+function sameAlgorithm(a: AlgorithmIdentifier, b: AlgorithmIdentifier): boolean {
   return a.oid === b.oid && equal(parametersOf(a), parametersOf(b));
 }
 

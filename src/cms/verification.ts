@@ -12,16 +12,10 @@ import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName, isWeakDigest, readSignerDigest } from '../x509/digests.js';
 import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
-import {
-  asReceived,
-  looksLikeAttributes,
-  readSignedAttributes,
-  type SignedAttributes,
-  signedAttributesDer,
-} from './attributes.js';
+import { asReceived, looksLikeAttributes, SignedAttributes, signedAttributesDer } from './attributes.js';
 import { type CertificateIdentifier, describeIdentifier, identifies } from './identifiers.js';
 import type { SignerInfo } from './signerinfo.js';
-import { isSigningCertificate, sameAlgorithm } from './smimeattributes.js';
+import { isSigningCertificate, protects } from './smimeattributes.js';
 
 /** More certificates that one signer may mean are refused: each costs a public-key operation. */
 export const MAX_SIGNER_CERTIFICATES = 8;
@@ -143,7 +137,7 @@ class Verification {
       return;
     }
     const { contentType } = this.#signed;
-    const attributes = readSignedAttributes(info.signedAttrs, contentType === undefined);
+    const attributes = new SignedAttributes(info.signedAttrs, contentType === undefined);
     result.signedAttributes = attributes;
     this.#verifyAttributes(info.signedAttrs, scheme, attributes);
     checkProtection(attributes, info);
@@ -242,11 +236,8 @@ function checkHash(scheme: SignatureScheme, digest: DigestName, info: SignerInfo
 }
 
 /** RFC 6211: nobody has put other algorithms into the message, which its signature does not cover. */
-function checkProtection({ algorithmProtection }: SignedAttributes, info: SignerInfo): void {
-  if (algorithmProtection === undefined) return;
-  const { digestAlgorithm, signatureAlgorithm } = algorithmProtection;
-  const same =
-    sameAlgorithm(digestAlgorithm, info.digestAlgorithm) &&
-    sameAlgorithm(signatureAlgorithm, info.signatureAlgorithm);
-  if (!same) throw info.node.fail('SIGNATURE_INVALID', 'another algorithm than the signed attributes name');
+function checkProtection({ algorithmProtection: node }: SignedAttributes, info: SignerInfo): void {
+  if (node !== undefined && !protects(node, info.digestAlgorithm, info.signatureAlgorithm)) {
+    throw info.node.fail('SIGNATURE_INVALID', 'another algorithm than the signed attributes name');
+  }
 }

@@ -218,7 +218,8 @@ function judge(
     });
     if (outcome.reason !== undefined) problems.push({ code: 'NOT_TRUSTED', message: outcome.reason.message });
   }
-  const { signingTime, capabilities, encryptionKeyPreference } = (valid && signedAttributes) || NO_ATTRIBUTES;
+  const attributes = valid ? signedAttributes : undefined;
+  const { signingTime, capabilities, encryptionKeyPreference } = attributes ?? NO_ATTRIBUTES;
   const encryptionCertificate =
     encryptionKeyPreference &&
     [...signed.certificates, ...(options.certificates ?? [])].find((one) =>
