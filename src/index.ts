@@ -38,6 +38,7 @@ export {
 export { type PfxBatchInput, type PfxResult, readPfxBatch } from './pfx/bulk.js';
 export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
 export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
+export { readCertificates, type WriteCertificatesOptions, writeCertificates } from './smime/certificates.js';
 export {
   type Decrypted,
   type DecryptOptions,
