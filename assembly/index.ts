@@ -6,3 +6,4 @@ export { canonicalLines, scanLines } from './lines';
 export { runJobs } from './pfx';
 export { decryptCbc } from './cbc';
 export { unwrapPkcs1 } from './rsaunwrap';
+export { unwrapOaep } from './oaep';

@@ -9,8 +9,8 @@ export {
   type MacJob,
   type PbeCipherName,
   type PbeResults,
-  rsaUnwrapPkcs1,
   runPbeJobs,
 } from './wasm/pbe.js';
+export { rsaUnwrapOaep, rsaUnwrapPkcs1 } from './wasm/rsa.js';
 export { parseTape, parseTapes, type Tape, type TapeMode } from './wasm/tape.js';
 export { canonicalLines, decodeBase64, encodeBase64Lines, Hazard, scanLines } from './wasm/text.js';

@@ -8,7 +8,7 @@ import { describeOid } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import { readNull } from '../asn1/values.js';
 import type { MailsealError } from '../errors.js';
-import { type HashName, hashOf } from '../x509/pss.js';
+import { type DigestName, digestOf, type HashName } from '../x509/digests.js';
 
 export function unsupported({ oid, node }: AlgorithmIdentifier, what: string): MailsealError {
   return node.fail('UNSUPPORTED_ALGORITHM', `${what} ${describeOid(oid)}`, { oid });
@@ -24,8 +24,8 @@ export const DIGEST_LENGTH: Readonly<Record<HashName, number>> = {
 };
 
 /** DigestAlgorithmIdentifier; its parameters are absent or NULL. @throws MailsealError UNSUPPORTED_ALGORITHM */
-export function readDigestAlgorithm(algorithm: AlgorithmIdentifier): HashName {
-  const hash = hashOf(algorithm.oid);
+export function readDigestAlgorithm(algorithm: AlgorithmIdentifier): DigestName {
+  const hash = digestOf(algorithm.oid);
   if (hash === undefined) throw unsupported(algorithm, 'the digest');
   const { parameters } = algorithm;
   if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of a digest'));

@@ -10,19 +10,25 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readNull, readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
-import { assertOneOf, copy, wipe } from '../bytes.js';
+import { assertOneOf, concat, copy, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
-import { rsaUnwrapPkcs1 } from '../wasm.js';
+import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
+import { computeDigest, type DigestName } from '../x509/digests.js';
 import type { PrivateKey } from '../x509/keys.js';
-import type { HashName } from '../x509/pss.js';
 import { readDigestAlgorithm, unsupported } from './algorithms.js';
 
 export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
 
 export type KeyTransport =
   | { readonly name: 'rsaes-pkcs1' }
-  | { readonly name: 'rsaes-oaep'; readonly hash: HashName; readonly label: Uint8Array };
+  | {
+      readonly name: 'rsaes-oaep';
+      readonly hash: DigestName;
+      /** Of MGF1: the default of RFC 8017 is SHA-1, whatever the hash is. */
+      readonly maskHash: DigestName;
+      readonly label: Uint8Array;
+    };
 
 /** KeyEncryptionAlgorithmIdentifier of key transport. @throws MailsealError UNSUPPORTED_ALGORITHM with the OID */
 export function readKeyTransport(algorithm: AlgorithmIdentifier): KeyTransport {
@@ -51,15 +57,10 @@ function readOaepParameters(node: DerNode): KeyTransport {
   if (mask !== undefined && mask.oid !== OID.mgf1) throw unsupported(mask, 'RSAES-OAEP with');
   const maskHash =
     mask === undefined ? 'sha1' : readDigestAlgorithm(algorithmParameter(mask, 'parameters of MGF1'));
-  if (maskHash !== hash) {
-    // Node has one hash for both.
-    throw node.fail('UNSUPPORTED_ALGORITHM', `RSAES-OAEP with ${hash}, but MGF1 with ${maskHash}`, {
-      oid: OID.mgf1,
-    });
-  }
   return {
     name: 'rsaes-oaep',
     hash,
+    maskHash,
     label: sourceNode === undefined ? new Uint8Array() : readLabel(sourceNode),
   };
 }
@@ -139,13 +140,7 @@ export function unwrapTransported(
 
 /** RSAES-PKCS1-v1_5 (RFC 8017 7.2.2). Raw RSA in OpenSSL, which blinds it; unpadding in constant time in WASM. */
 function unwrapPkcs1(privateKey: PrivateKey, encryptedKey: Uint8Array, fallback: Uint8Array): Uint8Array {
-  let em: Uint8Array;
-  try {
-    em = privateDecrypt({ key: privateKey.keyObject, padding: constants.RSA_NO_PADDING }, encryptedKey);
-  } catch (error) {
-    rethrowOwn(error);
-    em = new Uint8Array(encryptedKey.length); // a number beyond the modulus: unpads to the fallback
-  }
+  const em = rawDecrypt(privateKey, encryptedKey);
   try {
     return rsaUnwrapPkcs1(em, fallback.length, fallback);
   } finally {
@@ -153,19 +148,33 @@ function unwrapPkcs1(privateKey: PrivateKey, encryptedKey: Uint8Array, fallback:
   }
 }
 
-/** RSAES-OAEP (RFC 8017 7.1.2), unpadded in constant time by OpenSSL. */
+/** EM. A number beyond the modulus gives zeros, which are no padding of either scheme. */
+function rawDecrypt(privateKey: PrivateKey, encryptedKey: Uint8Array): Uint8Array {
+  try {
+    return privateDecrypt({ key: privateKey.keyObject, padding: constants.RSA_NO_PADDING }, encryptedKey);
+  } catch (error) {
+    rethrowOwn(error);
+    return new Uint8Array(encryptedKey.length);
+  }
+}
+
+type Oaep = KeyTransport & { readonly name: 'rsaes-oaep' };
+
+/** RSAES-OAEP (RFC 8017 7.1.2), unpadded in constant time by OpenSSL, or here where MGF1 has a hash of its own. */
 function unwrapOaep(
   privateKey: PrivateKey,
   encryptedKey: Uint8Array,
-  { hash: oaepHash, label }: KeyTransport & { name: 'rsaes-oaep' },
+  oaep: Oaep,
   fallback: Uint8Array,
 ): Uint8Array {
+  const { hash, maskHash, label } = oaep;
+  if (maskHash !== hash) return unwrapMixedOaep(privateKey, encryptedKey, oaep, fallback);
   try {
     const key = privateDecrypt(
       {
         key: privateKey.keyObject,
         padding: constants.RSA_PKCS1_OAEP_PADDING,
-        oaepHash,
+        oaepHash: hash,
         ...(label.length > 0 && { oaepLabel: label }),
       },
       encryptedKey,
@@ -176,6 +185,43 @@ function unwrapOaep(
     rethrowOwn(error);
   }
   return copy(fallback);
+}
+
+/** node:crypto has one hash for label and MGF1. The digests here take the time of their lengths, which are public. */
+function unwrapMixedOaep(
+  privateKey: PrivateKey,
+  encryptedKey: Uint8Array,
+  { hash, maskHash, label }: Oaep,
+  fallback: Uint8Array,
+): Uint8Array {
+  const labelHash = computeDigest(hash, label);
+  if (encryptedKey.length < 2 * labelHash.length + 2) return copy(fallback); // step 1: public
+  const em = rawDecrypt(privateKey, encryptedKey);
+  const seed = copy(em.subarray(1, 1 + labelHash.length));
+  const seedMask = mgf1(maskHash, em.subarray(1 + labelHash.length), seed.length);
+  let mask: Uint8Array | undefined;
+  try {
+    for (let i = 0; i < seed.length; i++) seed[i] = (seed[i] as number) ^ (seedMask[i] as number);
+    mask = mgf1(maskHash, seed, em.length - labelHash.length - 1);
+    return rsaUnwrapOaep(em, labelHash, mask, fallback);
+  } finally {
+    wipe(em, seed, seedMask, mask);
+  }
+}
+
+/** MGF1 (RFC 8017 B.2.1). */
+function mgf1(hash: DigestName, seed: Uint8Array, length: number): Uint8Array {
+  const mask = new Uint8Array(length);
+  const input = concat([seed, new Uint8Array(4)]);
+  for (let at = 0, i = 0; at < length; i++) {
+    input[input.length - 1] = i; // 256 digests are more than RSA has octets for
+    const digest = computeDigest(hash, input);
+    mask.set(digest.subarray(0, length - at), at);
+    at += digest.length;
+    wipe(digest);
+  }
+  wipe(input);
+  return mask;
 }
 
 /** A wiped private key is the caller's mistake; what OpenSSL reports is about the message. */

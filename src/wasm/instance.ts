@@ -64,6 +64,15 @@ interface Core {
     length: number,
   ): number;
   unwrapPkcs1(em: number, emLength: number, output: number, keyLength: number): void;
+  unwrapOaep(
+    em: number,
+    emLength: number,
+    hash: number,
+    hashLength: number,
+    mask: number,
+    output: number,
+    keyLength: number,
+  ): void;
 }
 
 // The same path from src/wasm/ (tests, benchmarks) and from dist/wasm/ (the package).

@@ -1,7 +1,6 @@
 /**
- * Runs key derivations, MAC checks and decryptions of PFX files in one call of the job table (assembly/pfx.ts), and
- * the unpadding of RSAES-PKCS1-v1_5 (assembly/rsaunwrap.ts). Policy — which algorithms, what they may cost — is the
- * caller's: pbe.ts, pfx/ and cms/.
+ * Runs key derivations, MAC checks and decryptions of PFX files in one call of the job table (assembly/pfx.ts). Policy —
+ * which algorithms, what they may cost — is the caller's: pbe.ts and pfx/.
  */
 import { assertBytes, equal, latin1 } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -268,29 +267,4 @@ function checkedIv(cipher: PbeCipherName, iv: Uint8Array, room: Room): number {
   if (iv.length !== (cipher === 'aes-cbc' ? 16 : 8))
     throw new RangeError('iv must be one block of the cipher');
   return room.copy(iv);
-}
-
-/**
- * RSAES-PKCS1-v1_5 unpadding (RFC 8017 7.2.2) with implicit rejection (RFC 3218), in constant time.
- * @param em the result of the raw RSA operation, as long as the modulus, in octets
- * @param keyLength octets that the message must have
- * @param fallback `keyLength` random octets
- * @returns the message if the padding is right and its length is `keyLength`, else a copy of `fallback`
- * @throws RangeError if `fallback` is not `keyLength` octets
- */
-export function rsaUnwrapPkcs1(em: Uint8Array, keyLength: number, fallback: Uint8Array): Uint8Array {
-  assertBytes(em, 'em');
-  assertBytes(fallback, 'fallback');
-  if (fallback.length !== keyLength) throw new RangeError('fallback must be keyLength octets');
-  const base = reserve(0);
-  try {
-    const emPtr = reserve(em.length);
-    const output = reserve(keyLength);
-    octets.set(em, emPtr);
-    octets.set(fallback, output);
-    core.unwrapPkcs1(emPtr, em.length, output, keyLength);
-    return octets.slice(output, output + keyLength);
-  } finally {
-    core.wipe(base);
-  }
 }
