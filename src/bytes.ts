@@ -84,7 +84,11 @@ export function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
+/** Up to here making a Buffer takes longer than making the string. */
+const SHORT_TEXT = 32;
+
 export function latin1(bytes: Uint8Array): string {
+  if (bytes.length <= SHORT_TEXT) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   return buffer(bytes).toString('latin1');
 }
 
