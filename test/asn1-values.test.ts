@@ -89,6 +89,17 @@ describe('OBJECT IDENTIFIER', () => {
   ])('refuses: %s', (_, hex) => {
     expect(() => readOid(node(hex))).toThrow(expect.objectContaining({ code: 'ASN1_BAD_VALUE', offset: 0 }));
   });
+  it('remembers those of the table by a hash, and takes none for another: 2.5.30.0 has the hash of 2.5.29.31', () => {
+    const bytes = fromHex('0603551d1f');
+    for (let time = 0; time < 3; time++) {
+      expect(readOid(parseDer(bytes))).toBe('2.5.29.31');
+      expect(readOid(node('0603551e00'))).toBe('2.5.30.0');
+      expect(readOid(node('0604551d1f00'))).toBe('2.5.29.31.0');
+    }
+    bytes[4] = 0x0f; // what is remembered is a copy
+    expect(readOid(parseDer(bytes))).toBe('2.5.29.15');
+    expect(readOid(node('0603551d1f'))).toBe('2.5.29.31');
+  });
   it('is not written from what is none', () => {
     for (const bad of ['', '1', '3.1', '1.40', '1.2.', '1.02', '1.2.x'])
       expect(() => encode((w) => w.oid(bad))).toThrow(RangeError);
@@ -96,7 +107,9 @@ describe('OBJECT IDENTIFIER', () => {
   it('has each dotted form once in the table, and every one can be encoded', () => {
     const dotted = Object.values(OID);
     expect(new Set(dotted).size).toBe(dotted.length);
-    for (const oid of dotted) expect(readOid(parseDer(encode((w) => w.oid(oid))))).toBe(oid);
+    for (const oid of [...dotted, ...dotted]) {
+      expect(readOid(parseDer(encode((w) => w.oid(oid))))).toBe(oid);
+    }
     expect(oidName('1.2.840.113549.1.1.1')).toBe('rsaEncryption');
     expect(describeOid('1.2.3')).toBe('1.2.3');
     expect(describeOid(OID.sha256)).toBe('sha256 (2.16.840.1.101.3.4.2.1)');

@@ -289,10 +289,14 @@ export const OID = {
   microsoftEncryptingFileSystem: '1.3.6.1.4.1.311.10.3.4',
 } as const;
 
-const names = new Map<string, string>(Object.entries(OID).map(([name, dotted]) => [dotted, name]));
+type OidName = keyof typeof OID;
+
+const names = new Map<string, OidName>(
+  (Object.entries(OID) as [OidName, string][]).map(([name, dotted]) => [dotted, name]),
+);
 
 /** The name of a dotted OID, if the table has it. */
-export function oidName(dotted: string): string | undefined {
+export function oidName(dotted: string): OidName | undefined {
   return names.get(dotted);
 }
 
