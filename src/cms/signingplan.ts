@@ -1,7 +1,7 @@
 /**
  * How a signer signs: which algorithms its key and certificate want, the signature itself, and the AlgorithmIdentifiers
  * that say so. RSASSA-PKCS1-v1_5 (RFC 5754), RSASSA-PSS (RFC 4056), ECDSA on P-256, P-384, P-521 and the Brainpool curves
- * (RFC 5753 2.1, RFC 5639), Ed25519 and Ed448 (RFC 8419). Refused: SHA-1, a key that is not its certificate's or is too
+ * (RFC 5753 2.1, RFC 5639), Ed25519 and Ed448 (RFC 8419), ML-DSA (RFC 9882) where Node.js has it. Refused: SHA-1, a key that is not its certificate's or is too
  * short, a certificate that is not for signing or not for mail, or that is not valid. Used by signing.ts.
  */
 import { constants, createPrivateKey, type KeyObject, sign } from 'node:crypto';
@@ -12,6 +12,7 @@ import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { digestOid } from '../x509/digests.js';
 import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
+import { ML_DSA, type MlDsaAlgorithm } from '../x509/mldsa.js';
 import { type PssParameters, writePssParameters } from '../x509/pss.js';
 import { unsupportedCurve } from '../x509/signature.js';
 import { DIGEST_LENGTH } from './algorithms.js';
@@ -27,7 +28,7 @@ export interface Signer {
   readonly chain?: readonly Certificate[];
   /**
    * Default SHA-256; with EC keys the digest that fits the curve; with a restricted RSASSA-PSS key its own. An Ed25519 key
-   * takes SHA-512 only, an Ed448 key none of these: its own is SHAKE256.
+   * takes SHA-512 only, an Ed448 key none of these: its own is SHAKE256. ML-DSA has SHA-512, or what is as strong as the key.
    */
   readonly digest?: SigningDigest;
   /** RSA keys only. Default RSASSA-PKCS1-v1_5; RSASSA-PSS for keys that are for nothing else. */
@@ -47,7 +48,7 @@ export type MessageDigest = SigningDigest | 'shake256';
 export type Plan =
   | { readonly kind: 'rsa-pkcs1' | 'ecdsa'; readonly digest: SigningDigest }
   | { readonly kind: 'rsa-pss'; readonly digest: SigningDigest; readonly pss: PssParameters }
-  | { readonly kind: 'ed25519' | 'ed448'; readonly digest: MessageDigest };
+  | { readonly kind: 'ed25519' | 'ed448' | MlDsaAlgorithm; readonly digest: MessageDigest };
 
 /** RFC 5754 section 3.3: the hash that is as strong as the curve. */
 const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
@@ -118,6 +119,15 @@ function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: Signi
       }
       return { kind: algorithm, digest: own };
     }
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87': {
+      const chosen = digest ?? 'sha512';
+      if (!ML_DSA[algorithm].digests.includes(chosen)) {
+        throw new MailsealError('KEY_UNSUITABLE', `${chosen} is weaker than an ${algorithm} key`);
+      }
+      return { kind: algorithm, digest: chosen };
+    }
     default:
       throw new MailsealError('UNSUPPORTED_ALGORITHM', `signing with keys of ${describeOid(oid)}`, { oid });
   }
@@ -146,11 +156,11 @@ export function signAttributes(
         const key = hash === maskHash ? keyObject : restrictedKey(privateKey);
         return sign(hash, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
       }
-      case 'ed25519':
-      case 'ed448':
-        return sign(null, data, keyObject);
-      default:
+      case 'rsa-pkcs1':
+      case 'ecdsa':
         return sign(plan.digest, data, keyObject);
+      default:
+        return sign(null, data, keyObject);
     }
   } catch (cause) {
     const { subject } = certificate;
@@ -203,6 +213,9 @@ export function writeSignatureAlgorithm(w: DerWriter, plan: Plan): void {
         break;
       case 'ed448':
         w.oid(OID.Ed448);
+        break;
+      default:
+        w.oid(ML_DSA[plan.kind].oid);
     }
   });
 }

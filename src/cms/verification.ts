@@ -11,6 +11,7 @@ import { equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName, isWeakDigest, readSignerDigest } from '../x509/digests.js';
+import { ML_DSA } from '../x509/mldsa.js';
 import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
 import { asReceived, looksLikeAttributes, SignedAttributes, signedAttributesDer } from './attributes.js';
 import { type CertificateIdentifier, describeIdentifier, identifies } from './identifiers.js';
@@ -221,17 +222,21 @@ class Verification {
 /** RSA keys below it have been factored. */
 const MIN_STRONG_BITS = 1024;
 
-/** What EdDSA hashes with itself is what the content is digested with: RFC 8419 2.3. */
-const OWN_DIGESTS: Partial<Record<SignatureScheme['kind'], DigestName>> = {
-  ed25519: 'sha512',
-  ed448: 'shake256',
+/** RFC 8419 2.3: what EdDSA hashes with itself. RFC 9882 section 4: what is as strong as ML-DSA. */
+const OWN_DIGESTS: Partial<Record<SignatureScheme['kind'], readonly DigestName[]>> = {
+  ed25519: ['sha512'],
+  ed448: ['shake256'],
+  'ml-dsa-44': ML_DSA['ml-dsa-44'].digests,
+  'ml-dsa-65': ML_DSA['ml-dsa-65'].digests,
+  'ml-dsa-87': ML_DSA['ml-dsa-87'].digests,
 };
 
 /** RFC 4056 section 3, RFC 5754 section 3, RFC 8419 3.1: the signature's hash is the one of digestAlgorithm. */
-function checkHash(scheme: SignatureScheme, digest: DigestName, info: SignerInfo): void {
-  const wanted = scheme.hash ?? OWN_DIGESTS[scheme.kind];
-  if (wanted !== digest) {
-    throw info.node.fail('CMS_MALFORMED', `digestAlgorithm is ${digest}, but the signature's is ${wanted}`);
+function checkHash({ kind, hash }: SignatureScheme, digest: DigestName, info: SignerInfo): void {
+  const wanted = hash === undefined ? (OWN_DIGESTS[kind] ?? []) : [hash];
+  if (!wanted.includes(digest)) {
+    const message = `digestAlgorithm is ${digest}, but the signature's is ${wanted.join(' or ')}`;
+    throw info.node.fail('CMS_MALFORMED', message);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Private keys: PKCS#8 PrivateKeyInfo and OneAsymmetricKey (RFC 5208, RFC 5958) with RSA (RFC 8017 A.1.2), EC (RFC 5915)
- * or an OKP inside (RFC 8410); PKCS#1 and SEC 1 keys as such for PEM files that hold them. Everything is checked when a
+ * or an OKP inside (RFC 8410), or ML-DSA (RFC 9881: seed, expanded key or both); PKCS#1 and SEC 1 keys as such for PEM files that hold them. Everything is checked when a
  * key is parsed: RSA's equations, an EC scalar's range, a public part against the private one. Node checks none of
  * that in a JWK. DSA keys are read so that a PFX with one opens; using one is UNSUPPORTED_ALGORITHM.
  * The held copies can be wiped; what Node keeps in its KeyObject and in the JWK's strings is beyond reach.
@@ -15,6 +15,7 @@ import { type DerWriter, writeDer } from '../asn1/write.js';
 import { buffer, copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type Curve, curveOf, fixedScalar, publicPoint, uncompressed } from './curves.js';
+import { type MlDsaAlgorithm, requireMlDsa } from './mldsa.js';
 import {
   base64url,
   type KeyAlgorithm,
@@ -32,6 +33,7 @@ type Material =
   | { readonly kind: 'rsa'; readonly rsa: RsaPrivate }
   | { readonly kind: 'ec'; readonly curve: Curve; readonly d: Uint8Array; readonly point: Uint8Array }
   | { readonly kind: 'okp'; readonly algorithm: OkpAlgorithm; readonly d: Uint8Array }
+  | { readonly kind: 'ml-dsa'; readonly algorithm: MlDsaAlgorithm; readonly pkcs8: Uint8Array }
   | { readonly kind: 'opaque'; readonly type: KeyType };
 
 export class PrivateKey {
@@ -160,7 +162,7 @@ function writePkcs8(privateKey: Uint8Array, algorithm: (w: DerWriter) => void): 
 }
 
 /** Reads the inner key; whatever secret it makes anew is added to `secrets` at once. */
-function readMaterial({ type, privateKey }: Pkcs8, secrets: Uint8Array[]): Material {
+function readMaterial({ node, type, privateKey }: Pkcs8, secrets: Uint8Array[]): Material {
   switch (type.algorithm) {
     case 'rsa':
     case 'rsa-pss': {
@@ -174,6 +176,11 @@ function readMaterial({ type, privateKey }: Pkcs8, secrets: Uint8Array[]): Mater
       return { kind: 'opaque', type };
     case 'unknown':
       throw unsupportedKey(type);
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
+      requireMlDsa(type.algorithm);
+      return { kind: 'ml-dsa', algorithm: type.algorithm, pkcs8: node.bytes };
     default: {
       // CurvePrivateKey ::= OCTET STRING, inside the OCTET STRING of PKCS#8 (RFC 8410 section 7).
       const d = readOctets(parseDer(privateKey).expect(Tag.OCTET_STRING, 'CurvePrivateKey'));
@@ -253,8 +260,10 @@ function derivePublicKey({ node, type, algorithmNode }: Pkcs8, material: Materia
       const x = createPublicKey(importPrivate(material)).export({ format: 'jwk' }).x as string;
       return spki(Buffer.from(x, 'base64url'), (w) => w.raw(algorithmNode.bytes));
     }
+    case 'ml-dsa':
+      return exportPublic(importPrivate(material));
     case 'opaque':
-      return exportPublic(node.bytes);
+      return exportPublic(importPkcs8(node.bytes, 'DSA'));
   }
 }
 
@@ -269,14 +278,9 @@ function spki(bits: Uint8Array, algorithm: (w: DerWriter) => void): PublicKey {
   );
 }
 
-/** DSA: the public number takes an exponentiation, which OpenSSL does. */
-function exportPublic(pkcs8: Uint8Array): PublicKey {
-  try {
-    const key = createPrivateKey({ key: buffer(pkcs8), format: 'der', type: 'pkcs8' });
-    return PublicKey.parse(createPublicKey(key).export({ format: 'der', type: 'spki' }));
-  } catch (cause) {
-    throw new MailsealError('KEY_MALFORMED', 'not a valid DSA private key', { cause });
-  }
+/** Of DSA and ML-DSA the public key takes arithmetic, which OpenSSL does. */
+function exportPublic(key: KeyObject): PublicKey {
+  return PublicKey.parse(createPublicKey(key).export({ format: 'der', type: 'spki' }));
 }
 
 /** OneAsymmetricKey's own copy of the public key. */
@@ -299,8 +303,18 @@ function importPrivate(material: Material): KeyObject {
       if (!curve.jwk) return importEcDer(curve, d, point);
       return importJwk({ ...pointJwk(curve, point), d: base64url(d) });
     }
+    case 'ml-dsa': // OpenSSL compares seed and expanded key
+      return importPkcs8(material.pkcs8, material.algorithm);
     case 'opaque':
       throw unsupportedKey(material.type);
+  }
+}
+
+function importPkcs8(pkcs8: Uint8Array, what: string): KeyObject {
+  try {
+    return createPrivateKey({ key: buffer(pkcs8), format: 'der', type: 'pkcs8' });
+  } catch (cause) {
+    throw new MailsealError('KEY_MALFORMED', `not a valid ${what} private key`, { cause });
   }
 }
 

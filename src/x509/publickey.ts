@@ -1,8 +1,8 @@
 /**
  * Public keys: SubjectPublicKeyInfo (RFC 5280 4.1.2.7) of RSA (RFC 3279 2.3.1, RFC 4055 1.2), EC (RFC 5480), EdDSA and
- * X25519/X448 (RFC 8410). The numbers are read from the tape and given to Node as a JWK, since importing DER costs it
+ * X25519/X448 (RFC 8410), ML-DSA (RFC 9881). The numbers are read from the tape and given to Node as a JWK, since importing DER costs it
  * ten to twenty times as much; the KeyObject is made when it is first used and kept.
- * A key of any other type (DSA, ML-DSA) can be read and compared, but using it is UNSUPPORTED_ALGORITHM.
+ * A key of any other type (DSA) can be read and compared, but using it is UNSUPPORTED_ALGORITHM.
  * Refused: sizes out of bounds, points of a wrong form, explicit EC parameters. Private keys are in privatekey.ts; both are exported by keys.ts.
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
@@ -14,6 +14,7 @@ import { readBitOctets, readNull, readOid } from '../asn1/values.js';
 import { buffer, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type Curve, type CurveName, checkPointForm, curveOf, uncompressed } from './curves.js';
+import { ML_DSA, type MlDsaAlgorithm, requireMlDsa } from './mldsa.js';
 import { type PssParameters, readPssParameters } from './pss.js';
 import { bitLength, type JsonWebKeyFields, type RsaPublic, readRsaPublic, rsaJwk } from './rsa.js';
 
@@ -26,6 +27,7 @@ export type KeyAlgorithm =
   | 'ed448'
   | 'x25519'
   | 'x448'
+  | MlDsaAlgorithm
   | 'dsa'
   | 'unknown';
 
@@ -47,6 +49,9 @@ const ALGORITHMS: Readonly<Record<string, KeyAlgorithm>> = {
   [OID.Ed448]: 'ed448',
   [OID.X25519]: 'x25519',
   [OID.X448]: 'x448',
+  [OID.mlDsa44]: 'ml-dsa-44',
+  [OID.mlDsa65]: 'ml-dsa-65',
+  [OID.mlDsa87]: 'ml-dsa-87',
   [OID.dsa]: 'dsa',
 };
 
@@ -96,6 +101,7 @@ type Material =
   | { readonly kind: 'rsa'; readonly rsa: RsaPublic }
   | { readonly kind: 'point'; readonly curve: Curve; readonly point: Uint8Array }
   | { readonly kind: 'okp'; readonly algorithm: OkpAlgorithm; readonly x: Uint8Array }
+  | { readonly kind: 'ml-dsa'; readonly algorithm: MlDsaAlgorithm }
   | { readonly kind: 'opaque' };
 
 function readMaterial(type: KeyType, bits: Uint8Array, node: DerNode): Material {
@@ -110,6 +116,13 @@ function readMaterial(type: KeyType, bits: Uint8Array, node: DerNode): Material 
     case 'dsa':
     case 'unknown':
       return { kind: 'opaque' };
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
+      if (bits.length !== ML_DSA[type.algorithm].size) {
+        throw node.fail('KEY_MALFORMED', `${type.algorithm} public key of ${bits.length} octets`);
+      }
+      return { kind: 'ml-dsa', algorithm: type.algorithm };
     default:
       if (bits.length !== OKP[type.algorithm].size) {
         throw node.fail('KEY_MALFORMED', `${type.algorithm} public key of ${bits.length} octets`);
@@ -199,9 +212,12 @@ export class PublicKey {
         return importJwk({ kty: 'OKP', crv: OKP[material.algorithm].crv, x: base64url(material.x) });
       case 'point': {
         const { curve } = material;
-        if (!curve.jwk) return importSpki(this.der, curve);
+        if (!curve.jwk) return importSpki(this.der, curve.name);
         return importJwk(pointJwk(curve, uncompressed(curve, material.point)));
       }
+      case 'ml-dsa':
+        requireMlDsa(material.algorithm);
+        return importSpki(this.der, material.algorithm);
       case 'opaque':
         throw unsupportedKey(this.#type);
     }
@@ -234,10 +250,10 @@ function importJwk(key: JsonWebKeyFields): KeyObject {
   }
 }
 
-function importSpki(der: Uint8Array, curve: Curve): KeyObject {
+function importSpki(der: Uint8Array, what: string): KeyObject {
   try {
     return createPublicKey({ key: buffer(der), format: 'der', type: 'spki' });
   } catch (cause) {
-    throw new MailsealError('KEY_MALFORMED', `not a valid ${curve.name} public key`, { cause });
+    throw new MailsealError('KEY_MALFORMED', `not a valid ${what} public key`, { cause });
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Verifying signatures by their AlgorithmIdentifier: RSASSA-PKCS1-v1_5 and RSASSA-PSS (RFC 4055, RFC 9688), ECDSA
- * (RFC 5758, RFC 9688) and EdDSA (RFC 8410), all done by node:crypto, which compares the whole DigestInfo. Refused: MD2,
+ * (RFC 5758, RFC 9688), EdDSA (RFC 8410) and ML-DSA (RFC 9881), all done by node:crypto, which compares the whole DigestInfo. Refused: MD2,
  * MD5 but where CMS names it in digestAlgorithm too, parameters that the algorithm does not have, a key of another type,
  * or restricted to other parameters, than the algorithm, secp256k1, and RSA keys that take long to verify with.
  * Used by path validation for certificates and by CMS for signers.
@@ -15,16 +15,17 @@ import { writeDer } from '../asn1/write.js';
 import { buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { DigestName } from './digests.js';
+import type { MlDsaAlgorithm } from './mldsa.js';
 import { type PssParameters, readPssParameters, writePssParameters } from './pss.js';
 import type { KeyAlgorithm, PublicKey } from './publickey.js';
 
 export type { DigestName, HashName } from './digests.js';
 
 export interface SignatureScheme {
-  readonly kind: 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa' | 'ed25519' | 'ed448';
+  readonly kind: 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa' | 'ed25519' | 'ed448' | MlDsaAlgorithm;
   /** Dotted OID it was named by. */
   readonly oid: string;
-  /** Undefined for EdDSA, which hashes by itself. */
+  /** Undefined for EdDSA and ML-DSA, which hash by themselves. */
   readonly hash?: DigestName;
   /** RSASSA-PSS: the hash of MGF1. Absent: the same. */
   readonly maskHash?: DigestName;
@@ -57,6 +58,9 @@ const SCHEMES: Readonly<Record<string, readonly [kind: SignatureScheme['kind'], 
   [OID.ecdsaWithSHA3_512]: ['ecdsa', 'sha3-512'],
   [OID.Ed25519]: ['ed25519'],
   [OID.Ed448]: ['ed448'],
+  [OID.mlDsa44]: ['ml-dsa-44'],
+  [OID.mlDsa65]: ['ml-dsa-65'],
+  [OID.mlDsa87]: ['ml-dsa-87'],
 };
 
 type Named = readonly [kind?: SignatureScheme['kind'], hash?: DigestName];
@@ -102,6 +106,9 @@ const KEYS: Readonly<Record<SignatureScheme['kind'], readonly KeyAlgorithm[]>> =
   ecdsa: ['ec'],
   ed25519: ['ed25519'],
   ed448: ['ed448'],
+  'ml-dsa-44': ['ml-dsa-44'],
+  'ml-dsa-65': ['ml-dsa-65'],
+  'ml-dsa-87': ['ml-dsa-87'],
 };
 
 /** Longer keys can be read, not used: time grows with the square of the length, and a message may bring any key. */

@@ -40,6 +40,8 @@ export interface Forgery {
   signedOctets?: Uint8Array;
   /** Null: the algorithm of the key has its own. */
   hash?: string | null;
+  /** What the content is digested with; `hash`, if that is null SHA-512. */
+  digestHash?: string;
   digestOid?: string;
   /** Encoded digestAlgorithm, in place of the OID alone. */
   digestAlgorithm?: (w: DerWriter) => void;
@@ -65,7 +67,12 @@ export const ECDSA = (w: DerWriter) => w.sequence((w) => w.oid(OID.ecdsaWithSHA2
 
 export function forge(signer: Person, forgery: Forgery = {}): Uint8Array {
   const { content = CONTENT, contentType = OID.data, hash = 'sha256', digestOid = OID.sha256 } = forgery;
-  const { attributes = [typeAttribute(contentType), digestAttribute(content, hash ?? 'sha512')] } = forgery;
+  const {
+    attributes = [
+      typeAttribute(contentType),
+      digestAttribute(content, forgery.digestHash ?? hash ?? 'sha512'),
+    ],
+  } = forgery;
   const signedOctets =
     forgery.signedOctets ?? (attributes === null ? content : writeDer((w) => w.setOf(attributes)));
   const key = createPrivateKey({ key: Buffer.from(signer.issued.privateKey), format: 'der', type: 'pkcs8' });

@@ -23,7 +23,10 @@ export type KeyKind =
   | 'ed25519'
   | 'ed448'
   | 'x25519'
-  | 'x448';
+  | 'x448'
+  | 'ml-dsa-44'
+  | 'ml-dsa-65'
+  | 'ml-dsa-87';
 
 /** Attribute types by their name in the OID table, and values. */
 export type Attributes = readonly (readonly [keyof typeof OID, string])[];
@@ -95,6 +98,10 @@ function generate(kind: KeyKind): KeyObject {
       return generateKeyPairSync('x25519').privateKey;
     case 'x448':
       return generateKeyPairSync('x448').privateKey;
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87': // Node.js 24, whose types are not those that we compile with
+      return (generateKeyPairSync as (kind: string) => { privateKey: KeyObject })(kind).privateKey;
     default:
       return generateKeyPairSync('ec', { namedCurve: kind }).privateKey;
   }
@@ -218,8 +225,16 @@ function signerOf(key: KeyObject, hash: NonNullable<CertificateInput['hash']> = 
         sign: (data) => sign(null, data, key),
       };
     }
-    default:
-      throw new RangeError(`a ${key.asymmetricKeyType} key can't sign a certificate: give an issuer`);
+    default: {
+      const oid = (OID as Record<string, string>)[`${key.asymmetricKeyType}`.replace(/^ml-dsa-/, 'mlDsa')];
+      if (oid === undefined) {
+        throw new RangeError(`a ${key.asymmetricKeyType} key can't sign a certificate: give an issuer`);
+      }
+      return {
+        algorithm: (w) => w.sequence((w) => w.oid(oid)),
+        sign: (data) => sign(null, data, key),
+      };
+    }
   }
 }
 
