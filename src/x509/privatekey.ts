@@ -1,8 +1,9 @@
 /**
- * Private keys: PKCS#8 PrivateKeyInfo and OneAsymmetricKey (RFC 5208, RFC 5958) with RSA (RFC 8017 A.1.2), EC (RFC 5915)
- * or an OKP inside (RFC 8410), or ML-DSA (RFC 9881: seed, expanded key or both); PKCS#1 and SEC 1 keys as such for PEM files that hold them. Everything is checked when a
- * key is parsed: RSA's equations, an EC scalar's range, a public part against the private one. Node checks none of
- * that in a JWK. DSA keys are read so that a PFX with one opens; using one is UNSUPPORTED_ALGORITHM.
+ * Private keys: PKCS#8 PrivateKeyInfo and OneAsymmetricKey (RFC 5208, RFC 5958) with RSA (RFC 8017 A.1.2), EC (RFC 5915),
+ * an OKP (RFC 8410) or ML-DSA (RFC 9881: seed, expanded key or both) inside; PKCS#1 and SEC 1 keys as such for PEM files
+ * that hold them. Everything is checked when a key is parsed: RSA's equations, an EC scalar's range, a public part
+ * against the private one. Node checks none of that in a JWK. DSA keys are read so that a PFX with one opens; using one
+ * is UNSUPPORTED_ALGORITHM.
  * The held copies can be wiped; what Node keeps in its KeyObject and in the JWK's strings is beyond reach.
  * Used by PFX, the key store and CMS; exported by keys.ts.
  */
@@ -261,9 +262,9 @@ function derivePublicKey({ node, type, algorithmNode }: Pkcs8, material: Materia
       return spki(Buffer.from(x, 'base64url'), (w) => w.raw(algorithmNode.bytes));
     }
     case 'ml-dsa':
-      return exportPublic(importPrivate(material));
+      return exportPublic(node.bytes, material.algorithm);
     case 'opaque':
-      return exportPublic(importPkcs8(node.bytes, 'DSA'));
+      return exportPublic(node.bytes, 'DSA');
   }
 }
 
@@ -279,8 +280,13 @@ function spki(bits: Uint8Array, algorithm: (w: DerWriter) => void): PublicKey {
 }
 
 /** Of DSA and ML-DSA the public key takes arithmetic, which OpenSSL does. */
-function exportPublic(key: KeyObject): PublicKey {
-  return PublicKey.parse(createPublicKey(key).export({ format: 'der', type: 'spki' }));
+function exportPublic(pkcs8: Uint8Array, what: string): PublicKey {
+  const key = importPkcs8(pkcs8, what);
+  try {
+    return PublicKey.parse(createPublicKey(key).export({ format: 'der', type: 'spki' }));
+  } catch (cause) {
+    throw new MailsealError('KEY_MALFORMED', `not a valid ${what} private key`, { cause });
+  }
 }
 
 /** OneAsymmetricKey's own copy of the public key. */

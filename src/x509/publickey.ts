@@ -1,9 +1,10 @@
 /**
  * Public keys: SubjectPublicKeyInfo (RFC 5280 4.1.2.7) of RSA (RFC 3279 2.3.1, RFC 4055 1.2), EC (RFC 5480), EdDSA and
- * X25519/X448 (RFC 8410), ML-DSA (RFC 9881). The numbers are read from the tape and given to Node as a JWK, since importing DER costs it
- * ten to twenty times as much; the KeyObject is made when it is first used and kept.
+ * X25519/X448 (RFC 8410), ML-DSA (RFC 9881). The numbers are read from the tape and given to Node as a JWK, since
+ * importing DER costs it ten to twenty times as much; the KeyObject is made when it is first used and kept.
  * A key of any other type (DSA) can be read and compared, but using it is UNSUPPORTED_ALGORITHM.
- * Refused: sizes out of bounds, points of a wrong form, explicit EC parameters. Private keys are in privatekey.ts; both are exported by keys.ts.
+ * Refused: sizes out of bounds, points of a wrong form, explicit EC parameters. Private keys are in privatekey.ts; both
+ * are exported by keys.ts.
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { readAlgorithmIdentifier } from '../asn1/algorithm.js';

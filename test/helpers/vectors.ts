@@ -234,6 +234,13 @@ export function corpusCms(): CorpusCms[] {
   });
 }
 
+/** Paths of every SignedData in MANIFEST-cms.tsv, of all sources; empty without corpora. */
+export function corpusSigned(): string[] {
+  return manifest('MANIFEST-cms.tsv', '').flatMap(([path = '', , contentType]) =>
+    contentType === 'signed' ? [path] : [],
+  );
+}
+
 function manifest(name: string, prefix: string): string[][] {
   const folder = corpora();
   if (!folder) return [];
