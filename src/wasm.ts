@@ -2,6 +2,7 @@
 
 export { decryptCbc } from './wasm/cbc.js';
 export {
+  chainSteps,
   type DecryptJob,
   type Derivation,
   distinctDerivations,

@@ -3,6 +3,7 @@
  * together, the rare ones to node:crypto (native.ts). Made by pbe.ts, called by pfx/.
  */
 import {
+  chainSteps,
   type Derivation,
   distinctDerivations,
   type PbeCipherName,
@@ -122,6 +123,36 @@ export function decryptCost(job: DecryptJob): number {
 /** What deriving the MAC key costs, in the same unit. */
 export function macCost(job: MacJob): number {
   return derivationCost(job.key, macsInWasm(job));
+}
+
+const LANES = 4;
+
+/**
+ * Whether jobs fill the lanes: those of one hash share them, and a chain of iterations stays in its lane, so that one
+ * that is longer than its share leaves the other lanes idle in the end.
+ */
+export class LaneLoad {
+  readonly #loads = { sha1: { steps: 0, longest: 0 }, sha256: { steps: 0, longest: 0 } };
+
+  add({ decrypts, macs }: PbeJobs): void {
+    for (const { key, iv } of decrypts) {
+      this.#add(key);
+      if (iv !== undefined && !(iv instanceof Uint8Array)) this.#add(iv);
+    }
+    for (const { key } of macs) this.#add(key);
+  }
+
+  #add(derivation: KeyDerivation): void {
+    if (!inLanes(derivation)) return;
+    const load = this.#loads[derivation.hash];
+    load.steps += derivationCost(derivation, true);
+    load.longest = Math.max(load.longest, chainSteps(derivation));
+  }
+
+  get isEven(): boolean {
+    const { sha1, sha256 } = this.#loads;
+    return [sha1, sha256].every(({ steps, longest }) => steps >= LANES * longest);
+  }
 }
 
 /** What a round costs, in the same unit: derivations that are equal count once where WASM runs them once. */

@@ -112,8 +112,8 @@ class Derivations {
   }
 }
 
-/** Single-block hashes that have to be done one after the other. */
-function chainSteps({ kdf, hash, iterations, length }: Derivation): number {
+/** Single-block hashes of a derivation that have to be done one after the other. */
+export function chainSteps({ kdf, hash, iterations, length }: Derivation): number {
   return iterations * (kdf === 'pbkdf2' ? 2 : Math.ceil(length / DIGEST_OCTETS[hash]));
 }
 
