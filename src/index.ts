@@ -8,6 +8,7 @@ export type { DecryptedContent, KeyEncryptionName, Remark } from './cms/envelope
 export type { CertificateIdentifier } from './cms/identifiers.js';
 export type { KeyTransportName } from './cms/keytransport.js';
 export { type KeyCandidate, type KeyFinder, keyRing, type RecipientIdentifier } from './cms/recipients.js';
+export { MAX_PASSWORD_COST, type SharedKey, type SharedSecrets } from './cms/sharedkeys.js';
 export type { Signer, SigningDigest, SigningScheme } from './cms/signed.js';
 export type { SmimeCapability } from './cms/smimeattributes.js';
 export { type ErrorCode, type ErrorDetails, MailsealError } from './errors.js';

@@ -210,8 +210,26 @@ function readKdf(algorithm: AlgorithmIdentifier): Kdf {
     case OID.scrypt:
       return readScrypt(algorithm);
     default:
-      throw unsupported(algorithm, 'PBES2 key derivation');
+      throw unsupported(algorithm, 'key derivation');
   }
+}
+
+/**
+ * A key derivation that stands alone: keyDerivationAlgorithm of a CMS recipient with a password (RFC 5652 6.2.4).
+ * @param password octets, UTF-8 as a rule
+ * @param length octets of the key; a keyLength in the parameters has to be the same
+ * @throws MailsealError UNSUPPORTED_ALGORITHM with the OID; ASN1_*, LIMIT_COST for its parameters
+ */
+export function readKeyDerivation(
+  algorithm: AlgorithmIdentifier,
+  password: Uint8Array,
+  length: number,
+): KeyDerivation {
+  const { kdf, keyLength = length } = readKdf(algorithm);
+  if (keyLength !== length) {
+    throw algorithm.node.fail('ASN1_BAD_VALUE', `keyLength ${keyLength}, where the key is to have ${length}`);
+  }
+  return derivation(kdf, { pkcs12: password, pbkdf2: password }, 1, length);
 }
 
 /** PBKDF2-params (RFC 8018 appendix A.2). */

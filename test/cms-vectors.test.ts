@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { readOctets } from '../src/asn1/values.js';
-import { latin1, readPem } from '../src/bytes.js';
+import { fromHex, latin1, readPem } from '../src/bytes.js';
 import { readContentInfo } from '../src/cms/content.js';
 import { AuthEnvelopedData, decryptEnvelopedData, EnvelopedData } from '../src/cms/enveloped.js';
 import { keyRing } from '../src/cms/recipients.js';
+import type { SharedSecrets } from '../src/cms/sharedkeys.js';
 import { SignedData, verifySignedData } from '../src/cms/signed.js';
 import { MailsealError } from '../src/errors.js';
 import { classify, decodeBody, parseEntity } from '../src/smime/mime.js';
@@ -43,6 +44,7 @@ interface Material {
   content?: Uint8Array | undefined;
   certificates: Certificate[];
   entries: { privateKey: PrivateKey; certificate?: Certificate }[];
+  secrets: SharedSecrets;
 }
 
 async function read(object: Uint8Array, material: Material): Promise<Outcome> {
@@ -56,7 +58,7 @@ async function read(object: Uint8Array, material: Material): Promise<Outcome> {
 
 async function readObject(
   object: Uint8Array,
-  { content, certificates, entries }: Material,
+  { content, certificates, entries, secrets }: Material,
 ): Promise<Outcome> {
   const info = readContentInfo(object);
   switch (info.contentType) {
@@ -81,8 +83,9 @@ async function readObject(
       const enveloped = (info.contentType === OID.envelopedData ? EnvelopedData : AuthEnvelopedData).parse(
         info.content,
       );
-      if (entries.length === 0) return { result: 'parsed', codes: [] };
-      const opened = await decryptEnvelopedData(enveloped, keyRing({ entries }));
+      const { sharedKeys = [], passwords = [] } = secrets;
+      if (entries.length + sharedKeys.length + passwords.length === 0) return { result: 'parsed', codes: [] };
+      const opened = await decryptEnvelopedData(enveloped, keyRing({ entries }), secrets);
       return { result: 'opened', codes: [], content: opened.content };
     }
     default:
@@ -137,6 +140,14 @@ function materialOf(row: CmsRow & { source: string }, content: Uint8Array | unde
             },
           ],
     ),
+    secrets: {
+      sharedKeys: (row.openedBy ?? []).flatMap(({ secretKey, keyIdentifier }) =>
+        secretKey === undefined || keyIdentifier === undefined
+          ? []
+          : [{ key: fromHex(secretKey), keyIdentifier: fromHex(keyIdentifier) }],
+      ),
+      passwords: (row.openedBy ?? []).flatMap(({ password }) => (password === undefined ? [] : [password])),
+    },
   };
 }
 
@@ -223,7 +234,7 @@ describe('openssl-fuzz-corpora', () => {
       if (!name.startsWith('cms/')) continue;
       files++;
       const content = new Uint8Array(3);
-      await read(bytes, { content, certificates: [], entries: [{ privateKey }] });
+      await read(bytes, { content, certificates: [], entries: [{ privateKey }], secrets: {} });
     }
     expect(files).toBeGreaterThan(100);
   });
@@ -236,7 +247,11 @@ describe('keys that OpenSSL does not accept', () => {
     for (const path of ['mail/test128.message', 'mail/test256.message']) {
       const row = cmsRows().find((one) => one.path === path) as CmsRow & { source: string };
       const { object } = objectOf(row);
-      const outcome = await read(object, { certificates: [], entries: [{ privateKey: key, certificate }] });
+      const outcome = await read(object, {
+        certificates: [],
+        entries: [{ privateKey: key, certificate }],
+        secrets: {},
+      });
       expect(outcome.codes).toEqual(['DECRYPTION_FAILED']);
     }
   });
@@ -271,7 +286,7 @@ describe.skipIf(corporaMissing() !== undefined)(
           certificate: readCertificate(readCorpus(`${folder}/lamps-bob.encrypt.crt`)),
         };
         const content = name.endsWith('Detached') ? await contentOf('signedByCarlosEd25519') : undefined;
-        const outcome = await read(object, { content, certificates, entries: [bob] });
+        const outcome = await read(object, { content, certificates, entries: [bob], secrets: {} });
         record('examples-cms-rfc9216', path, outcome);
         expect(outcome.codes[0] ?? outcome.result).toBe(expected[name]);
       });
@@ -282,6 +297,7 @@ describe.skipIf(corporaMissing() !== undefined)(
       const outcome = await read(readCorpus(`examples-cms-rfc9216/binary-files/${name}.p7m`), {
         certificates: [readCertificate(readCorpus(`${folder}/lamps-carlos.crt`))],
         entries: [],
+        secrets: {},
       });
       return outcome.content as Uint8Array;
     }

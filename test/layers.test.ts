@@ -13,7 +13,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   asn1: ['errors', 'bytes', 'wasm'],
   pbe: ['errors', 'bytes', 'wasm', 'asn1'],
   x509: ['errors', 'bytes', 'wasm', 'asn1'],
-  cms: ['errors', 'bytes', 'wasm', 'asn1', 'x509'],
+  cms: ['errors', 'bytes', 'wasm', 'asn1', 'pbe', 'x509'],
   pfx: ['errors', 'bytes', 'wasm', 'asn1', 'pbe', 'x509', 'cms'],
   smime: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms'],
   keystore: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms'],

@@ -246,7 +246,8 @@ function cipherKey({ boundTo, keyLength }: ContentCipher, contentKey: Uint8Array
 /** By their names in node:crypto. */
 type NodeCbc = `aes-${128 | 192 | 256}-cbc` | 'des-ede3-cbc';
 
-function nodeCbc(name: ContentCipherName): NodeCbc {
+/** For those that are not RC2 or DES. */
+export function nodeCbc(name: ContentCipherName): NodeCbc {
   return (name === 'des-ede3-cbc' ? name : name.replace('aes', 'aes-')) as NodeCbc;
 }
 

@@ -11,15 +11,9 @@ import { type Attribute, readAttributes, signedAttributesDer } from './attribute
 import { type EncryptedContentInfo, readEncryptedContentInfo } from './content.js';
 import { type RecipientInfo, readRecipientInfos } from './recipientinfo.js';
 
+export { type KeyEncryptionName, MAX_KEY_TRIALS, type Opener } from './attempts.js';
 export { type EncryptOptions, encryptData, envelopedPieces } from './enveloping.js';
-export {
-  type DecryptedContent,
-  decryptEnvelopedData,
-  type KeyEncryptionName,
-  MAX_KEY_TRIALS,
-  type Remark,
-  unknownRecipient,
-} from './opening.js';
+export { type DecryptedContent, decryptEnvelopedData, type Remark, unknownRecipient } from './opening.js';
 
 /** What both kinds have. */
 export interface Enveloped extends EncryptedContentInfo {

@@ -1,6 +1,6 @@
 /**
  * Making EnvelopedData (RFC 5652 section 6) and, with an AEAD cipher, AuthEnvelopedData (RFC 5083); the content key is
- * encrypted to certificates with RSA, EC, X25519 and X448 keys. Refused: certificates that are not for it or not for mail,
+ * encrypted to certificates with RSA, EC, X25519 and X448 keys, under shared keys and under passwords. Refused: certificates that are not for it or not for mail,
  * or that are not valid; keys of other types or too short; RC2, DES and 3DES. Exported by enveloped.ts; used by the S/MIME layer.
  */
 import { randomBytes } from 'node:crypto';
@@ -16,10 +16,15 @@ import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { canAgree, writeKeyAgreement } from './keyagreement.js';
 import { type KeyTransportName, wrapTransported, writeKeyTransport } from './keytransport.js';
 import { checkUsable } from './sending.js';
+import { checkSecrets, type SharedKey, writeKekRecipient, writePasswordRecipient } from './sharedkeys.js';
 
 export interface EncryptOptions {
-  /** Everyone who may read it; with a mail that is to stay readable for its sender, the sender too. */
-  readonly recipients: readonly Certificate[];
+  /** Everyone who may read it; with a mail that is to stay readable for its sender, the sender too. Default: nobody. */
+  readonly recipients?: readonly Certificate[];
+  /** Keys that are shared beforehand, by which it may be read (KEKRecipientInfo). */
+  readonly sharedKeys?: readonly SharedKey[];
+  /** Passwords, by each of which it may be read (PasswordRecipientInfo). Guessing one is all it takes to read the mail. */
+  readonly passwords?: readonly string[];
   /** Default `aes256-cbc`, which every peer reads; of the others few read more than AES-GCM. */
   readonly cipher?: EncryptionCipher;
   /** For RSA keys. Default `rsaes-pkcs1`, which every peer reads. */
@@ -43,7 +48,7 @@ export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8
  * Encrypts to certificates: a ContentInfo with EnvelopedData or AuthEnvelopedData, in DER.
  * @throws MailsealError KEY_UNSUITABLE for a certificate that may not be encrypted to; UNSUPPORTED_ALGORITHM for one
  *   with a key of another type
- * @throws RangeError without recipients
+ * @throws RangeError without recipients, or for a shared key of a length that AES does not have
  */
 export function envelopedPieces(
   content: Uint8Array,
@@ -52,13 +57,22 @@ export function envelopedPieces(
   assertBytes(content, 'content');
   const { contentType = OID.data, now = new Date(), random = randomBytes } = options;
   // Each once, however often it is named.
-  const recipients = [...new Map(options.recipients.map((one) => [toHex(one.fingerprint), one])).values()];
-  if (recipients.length === 0) throw new RangeError('a message needs at least one recipient');
+  const given = options.recipients ?? [];
+  const recipients = [...new Map(given.map((one) => [toHex(one.fingerprint), one])).values()];
+  const { sharedKeys = [], passwords = [] } = options;
+  checkSecrets({ sharedKeys, passwords });
+  if (recipients.length + sharedKeys.length + passwords.length === 0) {
+    throw new RangeError('a message needs at least one recipient');
+  }
   const { kind } = encryptionKind(options.cipher ?? 'aes256-cbc');
   for (const certificate of recipients) checkRecipient(certificate, now);
   const key = random(kind.keyLength);
   try {
-    const infos = recipients.map((certificate) => writeRecipient(certificate, key, options));
+    const infos = [
+      ...recipients.map((certificate) => writeRecipient(certificate, key, options)),
+      ...sharedKeys.map((shared) => writeKekRecipient(shared, key)),
+      ...passwords.map((password) => writePasswordRecipient(password, key, random)),
+    ];
     const cipher = writeContentCipher(kind.name, content.length, random);
     const isAead = cipher.mode !== 'cbc';
     const attributes = isAead ? writeAuthAttrs(contentType) : [];
@@ -85,12 +99,11 @@ export function envelopedPieces(
   }
 }
 
-/** RFC 5652 6.1: 2 unless every RecipientInfo is of version 0. That of AuthEnvelopedData is always 0. */
-function envelopedVersion(
-  recipients: readonly Certificate[],
-  { recipientIdentifier }: EncryptOptions,
-): number {
-  if (recipientIdentifier === 'subjectKeyIdentifier') return 2;
+/** RFC 5652 6.1; that of AuthEnvelopedData is always 0. */
+function envelopedVersion(recipients: readonly Certificate[], options: EncryptOptions): number {
+  const { recipientIdentifier, sharedKeys = [], passwords = [] } = options;
+  if (passwords.length > 0) return 3;
+  if (sharedKeys.length > 0 || recipientIdentifier === 'subjectKeyIdentifier') return 2;
   return recipients.every(({ publicKey }) => publicKey.algorithm === 'rsa') ? 0 : 2;
 }
 

@@ -5,24 +5,14 @@
  * judged by the content alone. CBC content is never authenticated: the result says `integrity: 'none'` (EFAIL).
  * Exported by enveloped.ts.
  */
-import { createHash, hash } from 'node:crypto';
-import { utf8, wipe } from '../bytes.js';
+import { wipe } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
-import type { Certificate } from '../x509/certificate.js';
-import type { PrivateKey } from '../x509/keys.js';
+import { Attempts, addPrivateKeys, addSharedSecrets, namedRecipients, type Opener } from './attempts.js';
 import { type ContentCipher, type ContentCipherName, decryptContent, readContentCipher } from './ciphers.js';
 import type { AuthEnvelopedData, Enveloped, EnvelopedData } from './enveloped.js';
-import { fitsKeyAgreement, type KeyAgreementName, readKeyAgreement, unwrapAgreed } from './keyagreement.js';
-import {
-  fitsKeyTransport,
-  type KeyTransportName,
-  readKeyTransport,
-  unwrapTransported,
-} from './keytransport.js';
-import { describeRecipientInfo, type RecipientIdentifier, type RecipientInfo } from './recipientinfo.js';
-import type { KeyCandidate, KeyFinder } from './recipients.js';
-
-export type KeyEncryptionName = KeyTransportName | KeyAgreementName;
+import { describeRecipientInfo, type RecipientInfo } from './recipientinfo.js';
+import type { KeyFinder } from './recipients.js';
+import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
 
 /** Something about a message that its writer did wrong, and that was read all the same. */
 export interface Remark {
@@ -30,42 +20,30 @@ export interface Remark {
   readonly message: string;
 }
 
-export interface DecryptedContent {
+export interface DecryptedContent extends Opener {
   readonly content: Uint8Array;
   /** Dotted OID. */
   readonly contentType: string;
   readonly cipher: ContentCipherName;
-  /** How the content key was encrypted. */
-  readonly keyEncryption: KeyEncryptionName;
   /** Nothing protects CBC content from being changed; of an AEAD cipher the tag was right. */
   readonly integrity: 'none' | 'tag';
   readonly remarks: readonly Remark[];
-  /** The identifier of the recipient whose key opened it. */
-  readonly recipient: RecipientIdentifier;
-  /** Of the key that opened it. */
-  readonly certificate?: Certificate;
-  /** Why that key was tried: the KeyFinder's words. */
-  readonly reason: string;
 }
 
 /**
- * Most private-key operations for one message. A message can name the same recipient thousands of times, and a ring may
- * offer every key without a certificate for each.
- */
-export const MAX_KEY_TRIALS = 16;
-
-/**
- * Opens a message with the keys that `keys` finds for its recipients.
- * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; UNSUPPORTED_ALGORITHM with the OID;
+ * Opens a message with the private keys that `keys` finds for its recipients, with keys that are shared, with passwords.
+ * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; UNSUPPORTED_ALGORITHM with the OID; LIMIT_COST;
  *   DECRYPTION_FAILED, with one message, for every cause after a key was found
  */
 export async function decryptEnvelopedData(
   enveloped: EnvelopedData | AuthEnvelopedData,
-  keys: KeyFinder,
+  keys: KeyFinder | undefined,
+  secrets: SharedSecrets = {},
 ): Promise<DecryptedContent> {
+  checkSecrets(secrets);
   const place = 'mac' in enveloped ? 'AuthEnvelopedData' : 'EnvelopedData';
   const cipher = readContentCipher(enveloped.contentEncryptionAlgorithm, place);
-  const { encryptedContent, contentType } = enveloped;
+  const { encryptedContent, contentType, recipientInfos } = enveloped;
   if (encryptedContent === undefined) {
     throw enveloped.node.fail('UNSUPPORTED_FEATURE', `${place} whose encrypted content is elsewhere`);
   }
@@ -73,31 +51,24 @@ export async function decryptEnvelopedData(
     'mac' in enveloped
       ? { tag: checkedTag(enveloped, cipher), associated: enveloped.authenticated }
       : undefined;
-  const recipients = namedRecipients(enveloped);
-  const candidates = await keys.find(recipients.map(({ identifier }) => identifier));
+  const recipients = namedRecipients(recipientInfos);
+  const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
   try {
-    if (candidates.length === 0) throw unknownRecipient(enveloped);
-    for (const attempt of attempts(recipients, candidates)) {
-      const contentKey = attempt.contentKey(cipher.keyLength);
+    const attempts = new Attempts();
+    addPrivateKeys(attempts, recipients, candidates);
+    addSharedSecrets(attempts, recipientInfos, secrets);
+    if (!attempts.found) throw unknownRecipient(enveloped);
+    for (const { contentKey, ...opener } of attempts.checked()) {
+      const key = contentKey(cipher.keyLength);
       let content: Uint8Array | undefined;
       try {
-        content = decryptContent(cipher, contentKey, encryptedContent, authentication);
+        content = decryptContent(cipher, key, encryptedContent, authentication);
       } finally {
-        wipe(contentKey);
+        wipe(key);
       }
       if (content === undefined) continue;
-      const { certificate, reason } = attempt.candidate;
-      return {
-        content,
-        contentType,
-        cipher: cipher.name,
-        keyEncryption: attempt.keyEncryption,
-        integrity: cipher.mode === 'cbc' ? 'none' : 'tag',
-        remarks: remarksOn(cipher),
-        recipient: attempt.recipient,
-        ...(certificate && { certificate }),
-        reason,
-      };
+      const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
+      return { ...opener, content, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
     }
     throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
   } finally {
@@ -116,120 +87,6 @@ function remarksOn({ name, misplaced }: ContentCipher): Remark[] {
   const message = `${name} in EnvelopedData, where only AuthEnvelopedData has a place for its tag`;
   return [{ code: 'CMS_MALFORMED', message }];
 }
-
-/** One key on one encrypted key. */
-interface Attempt {
-  readonly candidate: KeyCandidate;
-  readonly recipient: RecipientIdentifier;
-  readonly keyEncryption: KeyEncryptionName;
-  /** The content key, or one that stands in for it; the caller wipes it. */
-  readonly contentKey: (length: number) => Uint8Array;
-}
-
-type NamedRecipient = ReturnType<typeof namedRecipients>[number];
-
-/** Those that are named by a certificate, as a KeyFinder can look up. */
-function namedRecipients({ recipientInfos }: Enveloped) {
-  return recipientInfos.flatMap((info) =>
-    info.type === 'keyTransport' || info.type === 'keyAgreement'
-      ? info.identifiers.map((identifier, i) => ({
-          info,
-          identifier,
-          encryptedKey: info.encryptedKeys[i] as Uint8Array,
-        }))
-      : [],
-  );
-}
-
-/** Which keys to try on which encrypted key. */
-function attempts(recipients: readonly NamedRecipient[], candidates: readonly KeyCandidate[]): Attempt[] {
-  const found: Attempt[] = [];
-  let refused: unknown;
-  for (const candidate of candidates) {
-    if (found.length === MAX_KEY_TRIALS) break;
-    const recipient = recipients[candidate.recipient];
-    if (recipient === undefined) throw new RangeError('a KeyCandidate for a recipient that does not exist');
-    if (
-      found.some(
-        (one) => one.recipient === recipient.identifier && one.candidate.privateKey === candidate.privateKey,
-      )
-    ) {
-      continue;
-    }
-    try {
-      const attempt = attemptWith(recipient, candidate);
-      if (attempt !== undefined) found.push(attempt);
-    } catch (error) {
-      if (!(error instanceof MailsealError)) throw error;
-      refused ??= error;
-    }
-  }
-  if (found.length === 0 && refused !== undefined) throw refused;
-  return found;
-}
-
-/** Undefined if the key is of another kind or size than the encrypted key: what anybody can see. */
-function attemptWith(
-  { info, identifier, encryptedKey }: NamedRecipient,
-  candidate: KeyCandidate,
-): Attempt | undefined {
-  const { privateKey } = candidate;
-  if (info.type === 'keyTransport') {
-    const transport = readKeyTransport(info.algorithm);
-    if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
-    return attempt(transport.name, (fallback) =>
-      unwrapTransported(privateKey, transport, encryptedKey, fallback),
-    );
-  }
-  const agreement = readKeyAgreement(info);
-  if (!fitsKeyAgreement(privateKey, agreement)) return undefined;
-  return attempt(agreement.name, (fallback) => unwrapAgreed(privateKey, agreement, encryptedKey, fallback));
-
-  function attempt(keyEncryption: KeyEncryptionName, unwrap: (fallback: Uint8Array) => Uint8Array): Attempt {
-    return {
-      candidate,
-      recipient: identifier,
-      keyEncryption,
-      contentKey: (length) => withFallback(privateKey, encryptedKey, length, unwrap),
-    };
-  }
-}
-
-function withFallback(
-  privateKey: PrivateKey,
-  encryptedKey: Uint8Array,
-  length: number,
-  unwrap: (fallback: Uint8Array) => Uint8Array,
-): Uint8Array {
-  const secret = privateKey.toPkcs8();
-  let fallback: Uint8Array | undefined;
-  try {
-    fallback = fallbackKey(secret, encryptedKey, length);
-    return unwrap(fallback);
-  } finally {
-    wipe(secret, fallback);
-  }
-}
-
-/**
- * The content key that stands in for one that does not unwrap. It depends on a secret of the recipient and on the
- * ciphertext: with a fresh random one, sending the same message again and again would tell bad padding, which decrypts to
- * something else each time, from good padding, which always gives the same.
- */
-function fallbackKey(secret: Uint8Array, encryptedKey: Uint8Array, length: number): Uint8Array {
-  const digest = hash('sha256', secret, 'buffer');
-  try {
-    return createHash('shake256', { outputLength: length })
-      .update(FALLBACK_LABEL)
-      .update(digest)
-      .update(encryptedKey)
-      .digest();
-  } finally {
-    wipe(digest); // whoever has the digest can tell a key that stands in from the true one
-  }
-}
-
-const FALLBACK_LABEL = utf8('mailseal: key for a message whose key does not unpad');
 
 /** More recipients than these are only counted in an error's message. */
 const MAX_NAMED_RECIPIENTS = 20;

@@ -13,7 +13,7 @@ import {
   type MacJob as WasmMacJob,
 } from '../wasm.js';
 import { DIGESTS, type PbeHash } from './digests.js';
-import { checkMac, decrypt } from './native.js';
+import { checkMac, decrypt, derive } from './native.js';
 
 /** A key, an IV or a MAC key from a password. */
 export type KeyDerivation =
@@ -57,6 +57,9 @@ export interface PbeJobs {
   readonly decrypts: readonly DecryptJob[];
   readonly macs: readonly MacJob[];
 }
+
+/** One key alone, for which the lanes are no gain; the caller wipes it. */
+export const deriveKey = derive;
 
 const WASM_CIPHERS: readonly CipherName[] = ['des-ede3-cbc', 'des-cbc', 'rc2-cbc', 'rc4', 'aes-cbc'];
 
@@ -111,6 +114,9 @@ function derivationCost(derivation: KeyDerivation, lanes: boolean): number {
   if (kdf === 'pbkdf2') return rounds * (lanes ? 2 : PBKDF2_ITERATION_COST);
   return rounds * (lanes ? 1 : HASH_CALL_COST);
 }
+
+/** What {@link deriveKey} costs, in hash blocks of WASM. */
+export const deriveCost = (key: KeyDerivation): number => derivationCost(key, false);
 
 /** What deriving the key and the IV costs, in hash blocks of WASM. */
 export function decryptCost(job: DecryptJob): number {

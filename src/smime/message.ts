@@ -15,6 +15,7 @@ import {
   envelopedPieces,
 } from '../cms/enveloped.js';
 import type { KeyFinder } from '../cms/recipients.js';
+import type { SharedSecrets } from '../cms/sharedkeys.js';
 import { type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
@@ -59,9 +60,9 @@ export async function encrypt(message: Uint8Array, options: EncryptOptions): Pro
   return buildPkcs7Mime({ outer, smimeType, content: pieces });
 }
 
-export interface DecryptOptions {
-  /** A key store, or keyRing(pfxContents…). */
-  keys: KeyFinder;
+export interface DecryptOptions extends SharedSecrets {
+  /** A key store, or keyRing(pfxContents…). Default: no private keys. */
+  readonly keys?: KeyFinder;
 }
 
 export interface Decrypted extends DecryptedContent {
@@ -81,7 +82,7 @@ export interface Decrypted extends DecryptedContent {
  */
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
   const input = readInput(message);
-  const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys);
+  const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys, options);
   if (input.mail === undefined || opened.contentType !== OID.data) return { ...opened, message: undefined };
   let joined: Uint8Array | undefined;
   return {
