@@ -199,6 +199,56 @@ function walk(state: u32, base: u32, lastAt: u32, tapeEnd: u32): bool {
   return false;
 }
 
+/**
+ * Headers of indefinite length and end-of-contents octets, as many as follow each other: BER writers nest them. In walk
+ * they would cost it registers. The first one, which marks what is around it as not DER, the end of the root and errors
+ * are left to parseOne. Without a parent, the octets at 0 are taken for its record: they are zero.
+ * @returns whether there was any
+ */
+function walkIndefinite(state: u32, base: u32, lastAt: u32, tapeEnd: u32): bool {
+  const start = load<u32>(state, AT);
+  let at = start;
+  let record = load<u32>(state, RECORD_PTR);
+  let next = load<u32>(state, NEXT);
+  let parent = load<u32>(state, PARENT);
+  let end = load<u32>(state, END);
+  let depth = load<u32>(state, DEPTH);
+  while (at <= lastAt && at + 2 <= end) {
+    const open = load<u32>(parent);
+    const header: u32 = load<u16>(base + at);
+    if (header == 0) {
+      const around = load<u32>(parent, 12);
+      if ((open & FLAG_INDEFINITE) == 0 || around == 0) break;
+      store<u32>(parent, at, 8);
+      store<u32>(parent, next, 12);
+      parent = around;
+      end = load<u32>(around, 8);
+      ++depth;
+    } else {
+      const kind = load<u32>(HEADS + ((header & 0xff) << 2));
+      const usual = header >> 8 == 0x80 && (kind & 0x20) != 0 && (open & FLAG_NOT_DER) != 0;
+      if (!usual || depth == 0 || record == tapeEnd) break;
+      ++next;
+      --depth;
+      store<u32>(record, kind | 0x200 | FLAG_INDEFINITE | FLAG_NOT_DER);
+      store<u32>(record, at, 4);
+      store<u32>(record, end, 8);
+      store<u32>(record, parent, 12);
+      parent = record;
+      record += RECORD;
+    }
+    at += 2;
+  }
+  if (at == start) return false;
+  store<u32>(state, at, AT);
+  store<u32>(state, record, RECORD_PTR);
+  store<u32>(state, next, NEXT);
+  store<u32>(state, parent, PARENT);
+  store<u32>(state, end, END);
+  store<u32>(state, depth, DEPTH);
+  return true;
+}
+
 /** What is not DER in a value is not DER in all values around it. */
 function markOpen(parent: u32): void {
   while (parent != 0) {
@@ -343,9 +393,11 @@ function parse(state: u32, base: u32, known: u32, length: u32, tapeEnd: u32, mod
   const constructed = length != 0 && (load<u8>(base + load<u32>(state, AT)) & 0x20) != 0;
   let closed = usual && constructed && walk(state, base, lastAt, tapeEnd);
   while (!closed) {
-    const status = parseOne(state, base, known, length, tapeEnd, mode);
-    if (status == DONE) break;
-    if (status != OK) return status;
+    if (!usual || !walkIndefinite(state, base, lastAt, tapeEnd)) {
+      const status = parseOne(state, base, known, length, tapeEnd, mode);
+      if (status == DONE) break;
+      if (status != OK) return status;
+    }
     closed = usual && walk(state, base, lastAt, tapeEnd);
   }
   const end = load<u32>(state, AT);
