@@ -17,6 +17,7 @@ import {
   verifySignedData,
 } from '../src/cms/signed.js';
 import { writeAlgorithmProtection } from '../src/cms/smimeattributes.js';
+import { MailsealError } from '../src/errors.js';
 import { verify as verifyMessage } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
 import {
@@ -487,6 +488,34 @@ describe('counter-signatures (RFC 5652 11.4)', () => {
       'ASN1_UNEXPECTED',
     );
   });
+
+  it.each(['counter-signed.p7m', 'counter-signed-twice.p7m'])(
+    '%s, changed or cut: codes, and no other signer',
+    (name) => {
+      const message = vector(name);
+      const signers = ['rsa.crt', 'ed25519.crt', 'p256.crt'].map(
+        (one) => Certificate.parse(vector(one)).publicKey,
+      );
+      const attempt = (bytes: Uint8Array) => {
+        try {
+          for (const { valid, certificate, counterSignatures } of results(bytes)) {
+            for (const one of [{ valid, certificate }, ...counterSignatures]) {
+              const known = signers.some((key) => one.certificate?.publicKey.equals(key));
+              expect(known || !one.valid).toBe(true);
+            }
+          }
+        } catch (error) {
+          expect(error).toBeInstanceOf(MailsealError);
+        }
+      };
+      for (let at = 0; at < message.length; at++) {
+        attempt(message.slice(0, at));
+        const changed = message.slice();
+        changed[at] = (changed[at] as number) ^ (at % 255 || 1);
+        attempt(changed);
+      }
+    },
+  );
 
   it('are not looked at beside a signature that does not match', () => {
     const result = only(

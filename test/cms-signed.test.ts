@@ -1,5 +1,6 @@
 /** SignedData (RFC 5652 section 5): what we sign we verify; what must not verify; changed and cut messages. */
 import { createHash, generateKeyPairSync } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { Tag } from '../src/asn1/tags.js';
@@ -648,6 +649,52 @@ describe('content', () => {
       }),
     );
     expect(codeOf(() => parse(data))).toBe('UNSUPPORTED_FEATURE');
+  });
+});
+
+describe('round trips', () => {
+  const people = [
+    rsa,
+    { ...rsa, scheme: 'rsassa-pss' as const },
+    p256,
+    p384,
+    p521,
+    ed25519,
+    ed448,
+    ...brainpool,
+  ];
+  const digests = [undefined, 'sha256', 'sha384', 'sha512'] as const;
+  /** The digests' blocks have 64, 72, 128 and 136 octets. */
+  const lengths = [0, 1, 63, 64, 65, 71, 72, 73, 127, 128, 129, 135, 136, 137, 1 << 20];
+  const signer = fc.record({ who: fc.constantFrom(...people), digest: fc.constantFrom(...digests) });
+  const message = fc.record({
+    signers: fc.array(signer, { minLength: 1, maxLength: 4 }),
+    length: fc.oneof(fc.constantFrom(...lengths), fc.nat(10_000)),
+    detached: fc.boolean(),
+    contentType: fc.constantFrom(OID.data, OID.tstInfo),
+    signerIdentifier: fc.constantFrom('issuerAndSerialNumber' as const, 'subjectKeyIdentifier' as const),
+  });
+
+  it('whatever signs whatever, it verifies, and no longer over other content', () => {
+    fc.assert(
+      fc.property(message, ({ signers, length, detached, ...options }) => {
+        const content = Buffer.alloc(length, 'content ');
+        const fitting = signers.map(({ who, digest }) => {
+          const isEdwards = who.certificate.publicKey.algorithm.startsWith('ed');
+          return isEdwards || digest === undefined ? who : { ...who, digest };
+        });
+        const made = signData(content, { ...options, signers: fitting, detached });
+        parseDer(made, { strict: true });
+        const results = verify(made, detached ? { content } : {});
+        expect(results.map(outcome)).toEqual(fitting.map(() => 'valid'));
+        const other = Buffer.concat([content, Buffer.alloc(1)]);
+        if (detached) {
+          const changed = verify(made, { content: other });
+          expect(changed.map(outcome)).toEqual(fitting.map(() => 'CONTENT_CHANGED'));
+        } else expect(codeOf(() => verify(made, { content: other }))).toBe('CONTENT_CHANGED');
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -546,6 +546,17 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
     if (digest === 'sha1') expect(codes(await verify(signed, { trust }))).toContain('SIGNATURE_WEAK');
   });
 
+  it('MD5 of openssl is read, reported as weak, and never valid, whatever is allowed', async () => {
+    const keys = ['-signer', path('RSA.pem'), '-inkey', path('RSA.key'), '-certfile', path('chain.pem')];
+    const signed = opensslOut(['cms', '-sign', '-in', path('entity'), '-binary', '-md', 'md5', ...keys]);
+    for (const allowSha1 of [false, true]) {
+      const verdict = await verify(signed, { trust, allowSha1 });
+      expect(codes(verdict)).toEqual(['SIGNATURE_WEAK']);
+      expect(verdict.problems[0]?.message).toContain('MD5');
+      expect(verdict.signers[0]).toMatchObject({ signatureValid: true, digest: 'md5', weak: true });
+    }
+  });
+
   it('we verify RSASSA-PSS of openssl with every salt length', async () => {
     for (const salt of ['digest', 'max', '0', '20']) {
       for (const digest of ['sha256', 'sha512']) {
