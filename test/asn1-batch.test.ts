@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type DerNode, type ParseOptions, parseDer, parseDerBatch } from '../src/asn1/tape.js';
 import { concat, fromHex } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
+import { core, octets, reserve } from '../src/wasm/instance.js';
 import { fuzzCorpus, readIndex, readVector, vectorSources } from './helpers/vectors.js';
 
 const certificate = readVector('nist-pkits', 'certs/GoodCACert.crt');
@@ -182,6 +183,44 @@ describe('batch', () => {
     parseDerBatch(Array.from({ length: 500 }, () => nulls(100)));
     for (let i = 0; i < 200; i++) parseDer(nulls(i));
     expect(results.map(described)).toEqual(before);
+  });
+
+  /** Whether all of the arena is zero: nothing of an input, and nothing of a tape, stays in it. */
+  function arenaIsZero(): boolean {
+    const base = reserve(0);
+    core.wipe(base);
+    return octets.subarray(base).every((octet) => octet === 0);
+  }
+
+  it.each([
+    ['one by one', (bytes: Uint8Array, options?: ParseOptions) => void alone(bytes, options)],
+    [
+      'in a batch',
+      (bytes: Uint8Array, options?: ParseOptions) => void agree([bytes, certificate, bytes], options),
+    ],
+  ])('leaves nothing in WASM memory, whatever becomes of an input: %s', (_, parse) => {
+    const deep = fromHex('3080'.repeat(70));
+    const inputs = [
+      certificate,
+      certificate.subarray(0, 700),
+      concat([certificate, certificate]),
+      deep,
+      nulls(4000),
+    ];
+    for (const input of [...inputs, nulls(9000), nulls(40_000), new Uint8Array(100_000).fill(0x30), deep]) {
+      for (const options of [undefined, { strict: true }, { maxRecords: 30 }, { own: true }]) {
+        parse(input, options);
+        expect(arenaIsZero()).toBe(true);
+      }
+    }
+  });
+
+  it('takes no more WASM memory for many inputs than for a window of them', () => {
+    const inputs = Array.from({ length: 50_000 }, () => certificate);
+    parseDerBatch(inputs.slice(0, 500));
+    const before = core.memory.buffer.byteLength;
+    expect(parseDerBatch(inputs).length).toBe(50_000);
+    expect(core.memory.buffer.byteLength).toBe(before);
   });
 
   it('gives plain views of Buffers', () => {
