@@ -91,7 +91,9 @@ export interface Authentication {
 export function readContentCipher(algorithm: AlgorithmIdentifier, place: CipherPlace): ContentCipher {
   if (algorithm.oid === OID.cekHkdfSha256) {
     const inner = readAlgorithmIdentifier(required(algorithm, 'CEK-HKDF'), 'parameters of CEK-HKDF');
-    return { ...readCipher(inner, place), boundTo: inner.node.bytes };
+    const cipher = readCipher(inner, place);
+    // What is hashed is DER (RFC 9709 section 2), whatever the message is in.
+    return { ...cipher, boundTo: inner.node.isDer ? inner.node.bytes : algorithmDer(inner.oid, cipher) };
   }
   return readCipher(algorithm, place);
 }
@@ -202,29 +204,44 @@ const MAX_SHORT_CCM = 2 ** 24;
 /**
  * A new IV for a cipher.
  * @param length octets of the content
+ * @param cekHkdf bind the content key to the cipher (RFC 9709)
  * @throws RangeError for a name that is not there, from a caller without types
  */
 export function writeContentCipher(
   name: EncryptionCipher,
   length: number,
   random: (size: number) => Uint8Array,
+  cekHkdf = false,
 ): WrittenCipher {
   const { oid, kind } = encryptionKind(name);
   const { mode, ivLength } = kind;
   const iv = random(mode === 'ccm' && length >= MAX_SHORT_CCM ? ivLength - 1 : ivLength);
-  const algorithm = writeDer((w) =>
+  const cipher = { ...kind, iv, ...(mode !== 'cbc' && { tagLength: TAG_LENGTH }) };
+  const algorithm = algorithmDer(oid, cipher);
+  if (!cekHkdf) return { ...cipher, algorithm };
+  const bound = writeDer((w) =>
+    w.sequence((w) => {
+      w.oid(OID.cekHkdfSha256);
+      w.raw(algorithm);
+    }),
+  );
+  return { ...cipher, boundTo: algorithm, algorithm: bound };
+}
+
+/** ContentEncryptionAlgorithmIdentifier; not of RC2, whose version is not kept. */
+function algorithmDer(oid: string, { mode, iv, tagLength }: ContentCipher): Uint8Array {
+  return writeDer((w) =>
     w.sequence((w) => {
       w.oid(oid);
-      if (mode !== 'gcm' && mode !== 'ccm') w.octets(iv);
+      if (tagLength === undefined || mode === 'chacha20-poly1305') w.octets(iv);
       else {
         w.sequence((w) => {
           w.octets(iv);
-          w.integer(TAG_LENGTH);
+          if (tagLength !== DEFAULT_TAG_LENGTH) w.integer(tagLength);
         });
       }
     }),
   );
-  return { ...kind, iv, ...(mode !== 'cbc' && { tagLength: TAG_LENGTH }), algorithm };
 }
 
 /** @throws RangeError for a name that is not there */

@@ -27,6 +27,11 @@ export interface EncryptOptions {
   readonly passwords?: readonly string[];
   /** Default `aes256-cbc`, which every peer reads; of the others few read more than AES-GCM. */
   readonly cipher?: EncryptionCipher;
+  /**
+   * Bind the content key to the cipher (CEK-HKDF, RFC 9709), so that nobody can pass the message on under another one.
+   * Default false: hardly any peer reads it.
+   */
+  readonly cekHkdf?: boolean;
   /** For RSA keys. Default `rsaes-pkcs1`, which every peer reads. */
   readonly keyTransport?: KeyTransportName;
   /** Default `issuerAndSerialNumber`. */
@@ -73,7 +78,7 @@ export function envelopedPieces(
       ...sharedKeys.map((shared) => writeKekRecipient(shared, key)),
       ...passwords.map((password) => writePasswordRecipient(password, key, random)),
     ];
-    const cipher = writeContentCipher(kind.name, content.length, random);
+    const cipher = writeContentCipher(kind.name, content.length, random, options.cekHkdf);
     const isAead = cipher.mode !== 'cbc';
     const attributes = isAead ? writeAuthAttrs(contentType) : [];
     const associated = attributes.length === 0 ? new Uint8Array() : writeDer((w) => w.setOf(attributes));
