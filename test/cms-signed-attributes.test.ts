@@ -76,15 +76,23 @@ describe('what we write', () => {
   });
 
   it('says what we decrypt, authenticated ciphers first', () => {
-    expect(signedAttributes?.capabilities?.map(({ name }) => name)).toEqual([
+    const capabilities = signedAttributes?.capabilities ?? [];
+    expect(capabilities.map(({ name }) => name)).toEqual([
       'aes256Gcm',
       'aes128Gcm',
       'aeadChaCha20Poly1305',
       'aes256Cbc',
       'aes192Cbc',
       'aes128Cbc',
+      'cekHkdfSha256',
+      'rsaesOaep',
     ]);
-    expect(signedAttributes?.capabilities?.every(({ parameters }) => parameters === undefined)).toBe(true);
+    const { parameters } = capabilities.at(-1) ?? {};
+    expect(capabilities.filter((one) => one.parameters !== undefined)).toHaveLength(1);
+    // RSAES-OAEP-params (RFC 4055 4.1): SHA-256, MGF1 with SHA-256, no label.
+    expect(toHex(parameters as Uint8Array)).toBe(
+      '302fa00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500',
+    );
   });
 
   it.each(['issuerAndSerialNumber', 'subjectKeyIdentifier'] as const)(

@@ -17,6 +17,7 @@ import {
   signData,
   verifySignedData,
 } from '../src/cms/signed.js';
+import { readPfx } from '../src/pfx/read.js';
 import { writePfx } from '../src/pfx/write.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
@@ -183,6 +184,18 @@ describe.skipIf(!hasOpenssl)('we verify what openssl cms signs', () => {
       CONTENT,
     );
     expect(verifyAll(message).results.map(({ valid }) => valid)).toEqual([true, true, true]);
+  });
+});
+
+describe.skipIf(!hasOpenssl)('keys out of a PFX of openssl sign', () => {
+  it.each(['ed25519', 'ed448', 'brainpoolP256r1', 'brainpoolP512t1'])('%s', (who) => {
+    const files = ['-inkey', file(`${who}.key`), '-in', file(`${who}.crt`)];
+    const pfx = readPfx(opensslOut(['pkcs12', '-export', ...files, '-passout', 'pass:pfx']), 'pfx');
+    const [entry] = pfx.entries;
+    expect(entry?.privateKey.algorithm).toBe(who.startsWith('ed') ? who : 'ec');
+    const { privateKey, certificate } = entry as Signer;
+    const { results } = verifyAll(signData(CONTENT, { signers: [{ privateKey, certificate }] }));
+    expect(results.map(({ valid }) => valid)).toEqual([true]);
   });
 });
 

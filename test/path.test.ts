@@ -4,9 +4,10 @@ import { parseDer } from '../src/asn1/tape.js';
 import { readPem } from '../src/bytes.js';
 import { MAX_SIGNERS } from '../src/cms/signed.js';
 import { Certificate } from '../src/x509/certificate.js';
+import { hasMlDsa } from '../src/x509/mldsa.js';
 import { PathBudget, validatePath } from '../src/x509/path.js';
 import { alice, ca, caOf, der, leafOf, NOW, names, outcome, root, validate } from './helpers/paths.js';
-import { generateKey, type IssuedCertificate, issueCertificate } from './helpers/pki.js';
+import { generateKey, type IssuedCertificate, issueCertificate, type KeyKind } from './helpers/pki.js';
 import { readIndex, readVector } from './helpers/vectors.js';
 
 describe('building', () => {
@@ -35,6 +36,36 @@ describe('building', () => {
     const result = validate(self, [self], { anchors: [root] });
     expect(outcome(result)).toBe('NO_PATH');
     expect(result.reason?.message).toBe('CN=Self: self-issued, and no trust anchor');
+  });
+
+  const ML_DSA: readonly KeyKind[] = hasMlDsa() ? ['ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87'] : [];
+  test.each<KeyKind>([
+    'rsa',
+    'P-256',
+    'P-384',
+    'P-521',
+    'brainpoolP256r1',
+    'brainpoolP384r1',
+    'brainpoolP512r1',
+    'brainpoolP256t1',
+    'ed25519',
+    'ed448',
+    ...ML_DSA,
+  ])('below a CA with a key of %s, and not with its signature changed', (key) => {
+    const anchor = issueCertificate({ subject: 'CA', key, ca: true });
+    const leaf = leafOf(anchor);
+    expect(outcome(validate(leaf, [], { anchors: [anchor] }))).toBe('trusted');
+    const changed = { ...leaf, certificate: leaf.certificate.slice() };
+    const at = changed.certificate.length - 3;
+    changed.certificate[at] = (changed.certificate[at] as number) ^ 1;
+    expect(outcome(validate(changed, [], { anchors: [anchor] }))).toBe('SIGNATURE_INVALID');
+  });
+
+  test('a CA with a key on secp256k1 signs nothing that is believed', () => {
+    const anchor = issueCertificate({ subject: 'CA', key: 'secp256k1', ca: true });
+    const result = validate(leafOf(anchor), [], { anchors: [anchor] });
+    expect(result.trusted).toBe(false);
+    expect(result.reason?.message).toContain('secp256k1');
   });
 
   test('an anchor that is no root ends the path', () => {

@@ -16,6 +16,7 @@ import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName, digestOf } from '../x509/digests.js';
 import { Name } from '../x509/name.js';
 import { type CertificateIdentifier, readIssuerAndSerialNumber, writeIdentifier } from './identifiers.js';
+import { writeKeyTransport } from './keytransport.js';
 
 /** What a mail program says it can read. */
 export interface SmimeCapability {
@@ -40,7 +41,7 @@ export function readCapabilities(node: DerNode): SmimeCapability[] {
   });
 }
 
-/** Ciphers that we decrypt, the best first. */
+/** Ciphers that we decrypt, the best first, and with a content key that is bound to them (RFC 9709). */
 const OUR_CAPABILITIES = [
   OID.aes256Gcm,
   OID.aes128Gcm,
@@ -48,11 +49,14 @@ const OUR_CAPABILITIES = [
   OID.aes256Cbc,
   OID.aes192Cbc,
   OID.aes128Cbc,
+  OID.cekHkdfSha256,
 ];
 
+/** With RSAES-OAEP, which nobody may use for us who does not know that we read it (RFC 3560). */
 export function writeCapabilities(w: DerWriter): void {
   w.sequence((w) => {
     for (const oid of OUR_CAPABILITIES) w.sequence((w) => w.oid(oid));
+    writeKeyTransport(w, 'rsaes-oaep');
   });
 }
 
