@@ -41,6 +41,21 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+/**
+ * Octets in pieces, so that what is big is copied once, when all is known that stands before it. To be gone through once:
+ * a piece may be made when it is asked for.
+ */
+export interface Pieces extends Iterable<Uint8Array> {
+  /** Octets of all of them. */
+  readonly byteLength: number;
+}
+
+export function inPieces(parts: readonly Uint8Array[]): Pieces {
+  let byteLength = 0;
+  for (const part of parts) byteLength += part.length;
+  return { byteLength, [Symbol.iterator]: () => parts[Symbol.iterator]() };
+}
+
 /** Compares public octets; for secrets use {@link constantTimeEqual}. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && buffer(a).equals(b);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { inPieces } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
 import { MAX_MAILBOXES, parseMailboxes, readSenders } from '../src/smime/addresses.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from '../src/smime/build.js';
@@ -639,7 +640,7 @@ describe('building', () => {
     const message = buildPkcs7Mime({
       outer: bytes('To: c@d\r\n'),
       smimeType,
-      content: [content.subarray(0, 99), content.subarray(99)],
+      content: inPieces([content.subarray(0, 99), content.subarray(99)]),
     });
     const entity = parseEntity(message);
     expect(entity.headers.one('to')?.value).toBe('c@d');
@@ -647,7 +648,7 @@ describe('building', () => {
     expect(classify(entity)).toEqual({ kind: 'pkcs7-mime', smimeType: seen });
     expect(Buffer.from(decodeBody(entity)).equals(content)).toBe(true);
     expect(
-      text(buildPkcs7Mime({ smimeType, content: [content] })).startsWith(
+      text(buildPkcs7Mime({ smimeType, content: inPieces([content]) })).startsWith(
         'Content-Type: application/pkcs7-mime;',
       ),
     ).toBe(true);

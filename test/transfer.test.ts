@@ -1,6 +1,7 @@
 /** Line ends and transfer encodings: src/smime/transfer.ts over the kernels of assembly/{lines,base64}.ts. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { inPieces } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
 import {
   canonicalize,
@@ -148,11 +149,13 @@ describe('base64', () => {
     const lengths = [...Array(180).keys(), WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 2 * WINDOW + 56];
     for (const length of lengths) {
       const octets = pattern(length);
-      const encoded = encodeBase64Lines(octets);
+      const encoded = encodeBase64Lines(inPieces([octets]));
       const cut = Math.floor(octets.length / 3);
       const pieces = [octets.subarray(0, cut), new Uint8Array(0), octets.subarray(cut)];
       expect(
-        Buffer.from(encodeBase64Lines(pieces, bytes('head'))).equals(Buffer.concat([bytes('head'), encoded])),
+        Buffer.from(encodeBase64Lines(inPieces(pieces), bytes('head'))).equals(
+          Buffer.concat([bytes('head'), encoded]),
+        ),
       ).toBe(true);
       expect(text(encoded) === lines(octets), `encode ${length}`).toBe(true);
       expect(Buffer.from(decodeBase64(encoded)).equals(octets), `decode ${length}`).toBe(true);

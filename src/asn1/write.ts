@@ -2,7 +2,7 @@
  * DER encoding (X.690 sections 8, 10 and 11), children as closures: a constructed value's length is patched in when
  * its closure returns. Used by everything that makes certificates' relatives, PFX and CMS.
  */
-import { assertBytes, buffer, utf8 } from '../bytes.js';
+import { assertBytes, concat, type Pieces, utf8 } from '../bytes.js';
 import type { Tag } from './tags.js';
 
 /** Encodes what `build` writes: usually one value. */
@@ -12,7 +12,17 @@ export function writeDer(build: (writer: DerWriter) => void): Uint8Array {
   return writer.finish();
 }
 
+/** Encodes what `build` writes, with {@link DerWriter.big} content as pieces of their own. */
+export function writePieces(build: (writer: DerWriter) => void): Pieces {
+  const writer = new DerWriter();
+  build(writer);
+  return writer.finishPieces();
+}
+
 type Build = (writer: DerWriter) => void;
+
+/** One value, encoded already or written when its turn comes. */
+type Item = Uint8Array | Build;
 
 /** Octets kept free in front of a constructed value's content; moved up if its length needs more. */
 const SHORT_LENGTH = 1;
@@ -25,9 +35,35 @@ const MAX_SPARE = 8;
 export class DerWriter {
   #out = spare.pop() ?? new Uint8Array(SPARE_OCTETS);
   #length = 0;
+  /** Content that is not in `out`, in the order of its places there. */
+  readonly #big: { at: number; readonly content: Pieces }[] = [];
+  #bigLength = 0;
 
   /** The encoded octets, once; the writer's own copy, which may hold secrets, is wiped. */
   finish(): Uint8Array {
+    return this.#big.length === 0 ? this.#take() : concat([...this.finishPieces()]);
+  }
+
+  /** As {@link finish}. */
+  finishPieces(): Pieces {
+    const byteLength = this.#length + this.#bigLength;
+    const written = this.#take();
+    const big = this.#big;
+    return {
+      byteLength,
+      *[Symbol.iterator]() {
+        let from = 0;
+        for (const { at, content } of big) {
+          yield written.subarray(from, at);
+          yield* content;
+          from = at;
+        }
+        yield written.subarray(from);
+      },
+    };
+  }
+
+  #take(): Uint8Array {
     const result = this.#out.slice(0, this.#length);
     this.#out.fill(0, 0, this.#length);
     if (this.#out.length === SPARE_OCTETS && spare.length < MAX_SPARE) spare.push(this.#out);
@@ -43,11 +79,11 @@ export class DerWriter {
     this.#constructed(0x31, build);
   }
   /** SET OF, sorted as DER wants it (11.6). */
-  setOf(items: readonly Uint8Array[]): void {
+  setOf(items: readonly Item[]): void {
     this.set((w) => w.rawSorted(items));
   }
   /** [n] IMPLICIT SET OF, sorted. */
-  implicitSetOf(n: number, items: readonly Uint8Array[]): void {
+  implicitSetOf(n: number, items: readonly Item[]): void {
     this.#constructed(0xa0 | n, (w) => w.rawSorted(items));
   }
   /** [n] EXPLICIT. */
@@ -66,6 +102,8 @@ export class DerWriter {
   /** INTEGER from a number or bigint, or from the magnitude of a non-negative one. */
   integer(value: number | bigint | Uint8Array): void {
     if (value instanceof Uint8Array) this.#primitive(0x02, unsignedContent(value));
+    else if (typeof value === 'number' && (value & 0x7f) === value)
+      this.#primitive(0x02, Uint8Array.of(value));
     else this.#primitive(0x02, integerContent(BigInt(value)));
   }
   enumerated(value: number): void {
@@ -107,17 +145,31 @@ export class DerWriter {
   }
   /** UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5280 4.1.2.5); whole seconds. */
   time(date: Date): void {
-    const iso = date.toISOString(); // RangeError if it is no date
     const year = date.getUTCFullYear();
+    if (Number.isNaN(year)) throw new RangeError('not a valid Date');
     if (year < 0 || year > 9999) throw new RangeError('a year beyond GeneralizedTime');
-    const digits = iso.replace(/[-:T]|\.\d+/g, '');
-    if (year >= 1950 && year < 2050) this.#primitive(0x17, utf8(digits.slice(2)));
-    else this.#primitive(0x18, utf8(digits));
+    const isUtcTime = year >= 1950 && year < 2050;
+    this.#header(isUtcTime ? 0x17 : 0x18, isUtcTime ? 13 : 15);
+    if (!isUtcTime) this.#twoDigits(Math.floor(year / 100));
+    this.#twoDigits(year % 100);
+    this.#twoDigits(date.getUTCMonth() + 1);
+    this.#twoDigits(date.getUTCDate());
+    this.#twoDigits(date.getUTCHours());
+    this.#twoDigits(date.getUTCMinutes());
+    this.#twoDigits(date.getUTCSeconds());
+    this.#octet(0x5a); // Z
   }
 
   /** A value under another tag, for those that have no method of their own. */
   tagged(tag: Tag, content: Uint8Array): void {
     this.#primitive(tag & 0xff, content);
+  }
+
+  /** A value whose content octets are not copied before all is written. Not in a SET OF, which may be sorted. */
+  big(tag: Tag, content: Pieces): void {
+    this.#header(tag & 0xff, content.byteLength);
+    this.#big.push({ at: this.#length, content });
+    this.#bigLength += content.byteLength;
   }
 
   /** Octets that are encoded already. */
@@ -127,8 +179,30 @@ export class DerWriter {
     this.#out.set(encoded, this.#length);
     this.#length += encoded.length;
   }
-  rawSorted(items: readonly Uint8Array[]): void {
-    for (const item of [...items].sort((a, b) => buffer(a).compare(b))) this.raw(item);
+  rawSorted(items: readonly Item[]): void {
+    const start = this.#length;
+    const ends = items.map((item) => {
+      if (typeof item === 'function') item(this);
+      else this.raw(item);
+      return this.#length;
+    });
+    // Most callers know the order.
+    if (isSorted(this.#out, start, ends)) return;
+    const written = this.#out.slice(start, this.#length);
+    const values = ends.map((end, i) => written.subarray((ends[i - 1] ?? start) - start, end - start));
+    this.#length = start;
+    for (const value of values.sort(Buffer.compare)) this.raw(value);
+    written.fill(0);
+  }
+
+  #octet(octet: number): void {
+    this.#room(1);
+    this.#out[this.#length++] = octet;
+  }
+
+  #twoDigits(value: number): void {
+    this.#octet(0x30 + Math.floor(value / 10));
+    this.#octet(0x30 + (value % 10));
   }
 
   #primitive(identifier: number, content: Uint8Array): void {
@@ -148,13 +222,18 @@ export class DerWriter {
     const lengthAt = this.#length + 1;
     const start = lengthAt + SHORT_LENGTH;
     this.#length = start;
+    const { length: bigBefore } = this.#big;
+    const bigLengthBefore = this.#bigLength;
     build(this);
-    const size = this.#length - start;
+    const size = this.#length - start + this.#bigLength - bigLengthBefore;
     const lengthSize = lengthOctets(size);
     if (lengthSize > SHORT_LENGTH) {
       this.#room(lengthSize - SHORT_LENGTH);
       this.#out.copyWithin(lengthAt + lengthSize, start, this.#length);
       this.#length += lengthSize - SHORT_LENGTH;
+      for (let i = bigBefore; i < this.#big.length; i++) {
+        (this.#big[i] as { at: number }).at += lengthSize - SHORT_LENGTH;
+      }
     }
     putLength(this.#out, lengthAt, size);
   }
@@ -169,10 +248,21 @@ export class DerWriter {
   }
 }
 
-/**
- * Identifier and length octets of a value of `length` content octets: for a writer that keeps a big content out of
- * {@link DerWriter} and so copies it once.
- */
+/** Whether values that lie side by side, and end at `ends`, are in ascending order. */
+function isSorted(out: Uint8Array, start: number, ends: readonly number[]): boolean {
+  let from = start;
+  for (let i = 0; i + 1 < ends.length; i++) {
+    const end = ends[i] as number;
+    // No value is the beginning of another one.
+    let same = 0;
+    while (from + same < end && out[from + same] === out[end + same]) same++;
+    if (from + same < end && (out[from + same] as number) > (out[end + same] as number)) return false;
+    from = end;
+  }
+  return true;
+}
+
+/** Identifier and length octets of a value of `length` content octets. */
 export function derHeader(tag: Tag, length: number): Uint8Array {
   const header = new Uint8Array(1 + lengthOctets(length));
   header[0] = tag & 0xff;

@@ -7,14 +7,14 @@
  * EnvelopedData with its tag behind the ciphertext, as pkijs writes it; the tag is checked as ever.
  * Used by opening.ts, enveloping.ts and encrypted.ts.
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { type Cipher, createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { type AlgorithmIdentifier, rc2EffectiveKeyBits, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { writeDer } from '../asn1/write.js';
-import { plain, utf8, wipe } from '../bytes.js';
+import { inPieces, type Pieces, plain, utf8, wipe } from '../bytes.js';
 import { decryptCbc } from '../wasm.js';
 import { unsupported } from './algorithms.js';
 
@@ -281,27 +281,40 @@ const NOTHING = new Uint8Array(1).subarray(1);
  */
 const withPlace = (octets: Uint8Array): Uint8Array => (octets.length === 0 ? NOTHING : octets);
 
-/** Encrypts content that is all there. @returns the ciphertext in pieces, and the tag of an AEAD cipher */
+/**
+ * Encrypts content that is all there. The pieces of CBC are encrypted when they are asked for, so the content must not
+ * change before; the key may be wiped.
+ * @returns the ciphertext, and the tag of an AEAD cipher
+ */
 export function encryptContent(
   cipher: ContentCipher,
   contentKey: Uint8Array,
   content: Uint8Array,
   associated: Uint8Array,
-): { pieces: Uint8Array[]; tag: Uint8Array | undefined } {
+): { pieces: Pieces; tag: Uint8Array | undefined } {
   const key = cipherKey(cipher, contentKey);
   try {
     const { iv, tagLength } = cipher;
     if (tagLength === undefined) {
       const engine = createCipheriv(nodeCbc(cipher.name), key, iv);
-      return { pieces: [engine.update(content), engine.final()], tag: undefined };
+      const byteLength = content.length + iv.length - (content.length % iv.length);
+      return { pieces: { byteLength, [Symbol.iterator]: () => encrypted(engine, content) }, tag: undefined };
     }
     const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
     engine.setAAD(associated, { plaintextLength: content.length });
     const pieces = [engine.update(withPlace(content)), engine.final()];
-    return { pieces, tag: engine.getAuthTag() };
+    return { pieces: inPieces(pieces), tag: engine.getAuthTag() };
   } finally {
     if (key !== contentKey) wipe(key);
   }
+}
+
+/** Octets that are encrypted at a time: they are still in the cache when they are encoded. */
+const WINDOW = 1 << 16;
+
+function* encrypted(engine: Cipher, content: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < content.length; at += WINDOW) yield engine.update(content.subarray(at, at + WINDOW));
+  yield engine.final();
 }
 
 /**

@@ -8,7 +8,8 @@ import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid } from '../asn1/values.js';
-import { derHeader, writeDer } from '../asn1/write.js';
+import { type DerWriter, writePieces } from '../asn1/write.js';
+import type { Pieces } from '../bytes.js';
 
 export interface ContentInfo {
   /** Dotted OID. */
@@ -93,16 +94,12 @@ export function readEncryptedContentInfo(node: DerNode): EncryptedContentInfo {
   return { contentType, contentEncryptionAlgorithm, encryptedContent: content && readOctets(content) };
 }
 
-/** Encoded octets in pieces: a message is joined once, when all is known that stands before its content. */
-export type Pieces = readonly Uint8Array[];
-
-/** Puts a header in front of pieces that are the content of one value. */
-export function enclose(tag: Tag, pieces: Pieces): Pieces {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return [derHeader(tag, length), ...pieces];
-}
-
-export function writeContentInfo(contentType: string, content: Pieces): Pieces {
-  const type = writeDer((w) => w.oid(contentType));
-  return enclose(Tag.SEQUENCE, [type, ...enclose(contextConstructed(0), content)]);
+/** A ContentInfo whose content, a SEQUENCE, has the fields that `build` writes. */
+export function writeContentInfo(contentType: string, build: (w: DerWriter) => void): Pieces {
+  return writePieces((w) =>
+    w.sequence((w) => {
+      w.oid(contentType);
+      w.explicit(0, (w) => w.sequence(build));
+    }),
+  );
 }

@@ -5,13 +5,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
-import { context, Tag } from '../asn1/tags.js';
+import { context } from '../asn1/tags.js';
 import { writeDer } from '../asn1/write.js';
-import { assertBytes, concat, toHex, wipe } from '../bytes.js';
+import { assertBytes, concat, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { type EncryptionCipher, encryptContent, encryptionKind, writeContentCipher } from './ciphers.js';
-import { enclose, type Pieces, writeContentInfo } from './content.js';
+import { writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { canAgree, writeKeyAgreement } from './keyagreement.js';
 import { type KeyTransportName, wrapTransported, writeKeyTransport } from './keytransport.js';
@@ -46,7 +46,7 @@ export interface EncryptOptions {
 
 /** {@link envelopedPieces} in one. */
 export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8Array {
-  return concat(envelopedPieces(content, options).pieces);
+  return concat([...envelopedPieces(content, options).pieces]);
 }
 
 /**
@@ -83,22 +83,19 @@ export function envelopedPieces(
     const attributes = isAead ? writeAuthAttrs(contentType) : [];
     const associated = attributes.length === 0 ? new Uint8Array() : writeDer((w) => w.setOf(attributes));
     const { pieces, tag } = encryptContent(cipher, key, content, associated);
-    const head = writeDer((w) => {
+    const type = isAead ? OID.authEnvelopedData : OID.envelopedData;
+    const message = writeContentInfo(type, (w) => {
       w.integer(isAead ? 0 : envelopedVersion(recipients, options));
       w.setOf(infos);
-    });
-    const encryptedHead = writeDer((w) => {
-      w.oid(contentType);
-      w.raw(cipher.algorithm);
-    });
-    const encrypted = enclose(Tag.SEQUENCE, [encryptedHead, ...enclose(context(0), pieces)]);
-    const tail = writeDer((w) => {
+      w.sequence((w) => {
+        w.oid(contentType);
+        w.raw(cipher.algorithm);
+        w.big(context(0), pieces);
+      });
       if (attributes.length > 0) w.implicitSetOf(1, attributes);
       if (tag !== undefined) w.octets(tag);
     });
-    const type = isAead ? OID.authEnvelopedData : OID.envelopedData;
-    const enveloped = enclose(Tag.SEQUENCE, [head, ...encrypted, tail]);
-    return { contentType: type, pieces: writeContentInfo(type, enveloped) };
+    return { contentType: type, pieces: message };
   } finally {
     wipe(key);
   }

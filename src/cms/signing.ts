@@ -6,10 +6,9 @@
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, concat, equal } from '../bytes.js';
-import type { Certificate } from '../x509/certificate.js';
+import { assertBytes, concat, equal, inPieces, type Pieces } from '../bytes.js';
 import { computeDigest } from '../x509/digests.js';
-import { enclose, type Pieces, writeContentInfo } from './content.js';
+import { writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import {
   type MessageDigest,
@@ -47,7 +46,7 @@ export interface SignDataOptions {
 
 /** {@link signedPieces} in one. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
-  return concat(signedPieces(content, options).pieces);
+  return concat([...signedPieces(content, options).pieces]);
 }
 
 export interface SignedPieces {
@@ -82,31 +81,22 @@ export function signedPieces(content: Uint8Array, options: SignDataOptions): Sig
       signerIdentifier: options.signerIdentifier ?? 'issuerAndSerialNumber',
     });
   });
-  const head = writeDer((w) => {
+  const pieces = writeContentInfo(OID.signedData, (w) => {
     w.integer(versionOf(options));
-    w.setOf([...digests.keys()].map((digest) => writeDer((w) => writeDigestAlgorithm(w, digest))));
-  });
-  const tail = writeDer((w) => {
+    w.setOf([...digests.keys()].map((digest) => (w) => writeDigestAlgorithm(w, digest)));
+    w.sequence((w) => {
+      w.oid(contentType);
+      if (!detached) w.explicit(0, (w) => w.big(Tag.OCTET_STRING, inPieces([content])));
+    });
     if (options.includeCertificates !== false) w.implicitSetOf(0, certificateSet(signers));
     w.setOf(signerInfos);
   });
-  const pieces = writeContentInfo(
-    OID.signedData,
-    enclose(Tag.SEQUENCE, [head, ...encapsulate(contentType, detached ? undefined : content), tail]),
-  );
   return { pieces, digests: [...digests.keys()] };
 }
 
 /** CMSVersion of 5.1, for messages without attribute certificates and CRLs. */
 function versionOf({ contentType = OID.data, signerIdentifier }: SignDataOptions): number {
   return contentType !== OID.data || signerIdentifier === 'subjectKeyIdentifier' ? 3 : 1;
-}
-
-function encapsulate(contentType: string, content: Uint8Array | undefined): Pieces {
-  const type = writeDer((w) => w.oid(contentType));
-  if (content === undefined) return enclose(Tag.SEQUENCE, [type]);
-  const octets = enclose(Tag.OCTET_STRING, [content]);
-  return enclose(Tag.SEQUENCE, [type, ...enclose(contextConstructed(0), octets)]);
 }
 
 /** Each certificate once, since several signers may share a chain. */
@@ -120,17 +110,16 @@ function certificateSet(signers: readonly Signer[]): Uint8Array[] {
   return all.filter((der, i) => all.findIndex((other) => equal(other, der)) === i);
 }
 
-function attribute(oid: string, value: (w: DerWriter) => void): Uint8Array {
-  return writeDer((w) =>
+function attribute(oid: string, value: (w: DerWriter) => void): (w: DerWriter) => void {
+  return (w) =>
     w.sequence((w) => {
       w.oid(oid);
       w.set(value);
-    }),
-  );
+    });
 }
 
 /** The same octets in every message. */
-const SMIME_CAPABILITIES = attribute(OID.smimeCapabilities, writeCapabilities);
+const SMIME_CAPABILITIES = writeDer(attribute(OID.smimeCapabilities, writeCapabilities));
 
 /** What is signed beside the signer's own. */
 interface Statement {
@@ -146,33 +135,25 @@ function signedAttributes(
   { contentType, messageDigest, signingTime, signerIdentifier }: Statement,
   algorithmProtection: Uint8Array,
 ): Uint8Array {
+  const preference =
+    encryptionCertificate === undefined
+      ? []
+      : [
+          attribute(OID.encrypKeyPref, (w) =>
+            writeEncryptionKeyPreference(w, encryptionCertificate, signerIdentifier),
+          ),
+        ];
+  // In the order into which they are sorted.
   const attributes = [
     attribute(OID.contentType, (w) => w.oid(contentType)),
     attribute(OID.signingTime, (w) => w.time(signingTime)),
-    attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
-    SMIME_CAPABILITIES,
-    signingCertificate(certificate),
     algorithmProtection,
+    attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
+    attribute(OID.signingCertificateV2, (w) => writeSigningCertificate(w, certificate)),
+    ...preference,
+    SMIME_CAPABILITIES,
   ];
-  if (encryptionCertificate !== undefined) {
-    attributes.push(
-      attribute(OID.encrypKeyPref, (w) =>
-        writeEncryptionKeyPreference(w, encryptionCertificate, signerIdentifier),
-      ),
-    );
-  }
   return writeDer((w) => w.setOf(attributes));
-}
-
-const signingCertificates = new WeakMap<Certificate, Uint8Array>();
-
-/** The same in every message of one signer. */
-function signingCertificate(certificate: Certificate): Uint8Array {
-  const known = signingCertificates.get(certificate);
-  if (known !== undefined) return known;
-  const made = attribute(OID.signingCertificateV2, (w) => writeSigningCertificate(w, certificate));
-  signingCertificates.set(certificate, made);
-  return made;
 }
 
 /** Encoded. */
@@ -193,8 +174,10 @@ function algorithmsOf(plan: Plan): Algorithms {
   if (known !== undefined) return known;
   const digestAlgorithm = writeDer((w) => writeDigestAlgorithm(w, plan.digest));
   const signatureAlgorithm = writeDer((w) => writeSignatureAlgorithm(w, plan));
-  const protection = attribute(OID.cmsAlgorithmProtection, (w) =>
-    writeAlgorithmProtection(w, digestAlgorithm, signatureAlgorithm),
+  const protection = writeDer(
+    attribute(OID.cmsAlgorithmProtection, (w) =>
+      writeAlgorithmProtection(w, digestAlgorithm, signatureAlgorithm),
+    ),
   );
   const made = { digestAlgorithm, signatureAlgorithm, protection };
   if (algorithms.size < MAX_ALGORITHMS) algorithms.set(key, made);
@@ -204,13 +187,14 @@ function algorithmsOf(plan: Plan): Algorithms {
 /** The tag of signedAttrs in the message, [0] IMPLICIT, in place of SET. */
 const SIGNED_ATTRS = contextConstructed(0);
 
-function signerInfo(signer: Signer, plan: Plan, statement: Statement): Uint8Array {
+/** Signs, and gives what writes the SignerInfo. */
+function signerInfo(signer: Signer, plan: Plan, statement: Statement): (w: DerWriter) => void {
   const { signerIdentifier } = statement;
   const { digestAlgorithm, signatureAlgorithm, protection } = algorithmsOf(plan);
   const attributes = signedAttributes(signer, statement, protection);
   const signature = signAttributes(signer, plan, attributes);
   attributes[0] = SIGNED_ATTRS;
-  return writeDer((w) =>
+  return (w) =>
     w.sequence((w) => {
       w.integer(signerIdentifier === 'issuerAndSerialNumber' ? 1 : 3);
       writeIdentifier(w, signer.certificate, signerIdentifier);
@@ -218,6 +202,5 @@ function signerInfo(signer: Signer, plan: Plan, statement: Statement): Uint8Arra
       w.raw(attributes);
       w.raw(signatureAlgorithm);
       w.octets(signature);
-    }),
-  );
+    });
 }

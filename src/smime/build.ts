@@ -5,12 +5,14 @@
  *
  * Called by message.ts.
  */
-import { assertBytes, buffer, concat, toHex } from '../bytes.js';
+import { assertBytes, buffer, concat, inPieces, type Pieces, toHex } from '../bytes.js';
 import { type HeaderField, parseHeaders } from './headers.js';
+import type { Range } from './mime.js';
 import { canonicalize, encodeBase64Lines } from './transfer.js';
 
 const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
+const LF = 0x0a;
 const CRLF = ascii('\r\n');
 const MIME_VERSION = ascii('MIME-Version: 1.0\r\n');
 
@@ -31,28 +33,35 @@ function isContentField(field: HeaderField): boolean {
 
 /**
  * Parts a message for signing or encrypting. A text without any header is a body.
+ * @returns views of the message where that is possible: the entity, where its fields stand behind the others
  * @throws MailsealError MIME_MALFORMED with the offset, LIMIT_LENGTH
  */
 export function splitMessage(message: Uint8Array): SplitMessage {
   assertBytes(message, 'message');
   const { fields, start, bodyStart } = parseHeaders(message);
-  const outer: Uint8Array[] = [];
-  const inner: Uint8Array[] = [];
-  let at = start;
-  for (let i = 0; i < fields.length; ) {
-    // Fields side by side that go the same way are one piece.
-    const inside = isContentField(fields[i] as HeaderField);
-    let end = (fields[i] as HeaderField).end;
-    for (i++; i < fields.length && isContentField(fields[i] as HeaderField) === inside; i++) {
-      end = (fields[i] as HeaderField).end;
-    }
-    (inside ? inner : outer).push(message.subarray(at, end));
-    if (i === fields.length && message[end - 1] !== 0x0a) (inside ? inner : outer).push(CRLF);
-    at = end;
-  }
-  if (at === bodyStart) inner.push(CRLF); // there is no blank line yet
-  inner.push(message.subarray(at));
-  return { outer: concat(outer), entity: inner.length === 1 ? (inner[0] as Uint8Array) : concat(inner) };
+  const headerEnd = fields[fields.length - 1]?.end ?? start;
+  if (headerEnd > start && message[headerEnd - 1] !== LF) return splitMessage(concat([message, CRLF]));
+  const outer: Range[] = [];
+  const inner: Range[] = [];
+  for (const field of fields) append(isContentField(field) ? inner : outer, field);
+  const rest = { start: headerEnd, end: message.length };
+  if (headerEnd < bodyStart) append(inner, rest);
+  const view = ({ start, end }: Range) => message.subarray(start, end);
+  const entity = inner.map(view);
+  if (headerEnd === bodyStart) entity.push(CRLF, view(rest)); // there is no blank line yet
+  return { outer: joined(outer.map(view)), entity: joined(entity) };
+}
+
+/** Ranges side by side are one. */
+function append(ranges: Range[], { start, end }: Range): void {
+  const last = ranges[ranges.length - 1];
+  if (last?.end === start) last.end = end;
+  else ranges.push({ start, end });
+}
+
+/** One piece is not copied: mail programs put the fields of the content last, and the body may be big. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? (pieces[0] as Uint8Array) : concat(pieces);
 }
 
 /**
@@ -126,7 +135,7 @@ export function buildMultipartSigned(parts: MultipartSignedParts): Uint8Array {
         'Content-Transfer-Encoding: base64\r\n' +
         'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
     ),
-    encodeBase64Lines(signature),
+    encodeBase64Lines(inPieces([signature])),
     ascii(`--${boundary}--\r\n`),
   ]);
 }
@@ -157,8 +166,8 @@ export interface Pkcs7MimeParts {
   /** Fields of the message; without them the result is a bare entity. */
   outer?: Uint8Array | undefined;
   smimeType: SmimeType;
-  /** The CMS object, BER or DER, in pieces. */
-  content: readonly Uint8Array[];
+  /** The CMS object, BER or DER. */
+  content: Pieces;
 }
 
 /** An application/pkcs7-mime message or entity (RFC 8551 section 3.2). */

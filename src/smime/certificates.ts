@@ -5,10 +5,8 @@
  * Public API.
  */
 import { OID } from '../asn1/oids.js';
-import { Tag } from '../asn1/tags.js';
-import { writeDer } from '../asn1/write.js';
 import { assertOneOf, concat, equal } from '../bytes.js';
-import { contentOfType, enclose, writeContentInfo } from '../cms/content.js';
+import { contentOfType, writeContentInfo } from '../cms/content.js';
 import { SignedData } from '../cms/signed.js';
 import type { Certificate } from '../x509/certificate.js';
 import { buildPkcs7Mime } from './build.js';
@@ -41,7 +39,7 @@ export function writeCertificates(
   assertOneOf(form, ['der', 'mime'], 'form');
   if (certificates.length === 0) throw new RangeError('at least one certificate is needed');
   const all = certificates.map(({ der }) => der);
-  const body = writeDer((w) => {
+  const content = writeContentInfo(OID.signedData, (w) => {
     w.integer(1);
     w.set(() => {}); // digestAlgorithms
     w.sequence((w) => w.oid(OID.data));
@@ -51,8 +49,7 @@ export function writeCertificates(
     );
     w.set(() => {}); // signerInfos
   });
-  const content = writeContentInfo(OID.signedData, enclose(Tag.SEQUENCE, [body]));
   return form === 'der'
-    ? concat(content)
+    ? concat([...content])
     : buildPkcs7Mime({ outer: new Uint8Array(), smimeType: 'certs-only', content });
 }

@@ -9,7 +9,7 @@
  *
  * Called by message.ts.
  */
-import { assertBytes, concat, utf8 } from '../bytes.js';
+import { assertBytes, concat, inPieces, utf8 } from '../bytes.js';
 import { canonicalLines, Hazard, scanLines } from '../wasm.js';
 import { decodeBody, IDENTITY, type MimeEntity, parseEntity, type Range } from './mime.js';
 import { canonicalize, countEscapes, encodeBase64Lines, encodeQuotedPrintable } from './transfer.js';
@@ -126,6 +126,6 @@ function replaceBody(entity: MimeEntity, bytes: Uint8Array, edits: Edit[]): void
 
 /** Base64 lines; inside a multipart the delimiter brings the last line end. */
 function base64Lines(entity: MimeEntity, content: Uint8Array): Uint8Array {
-  const lines = encodeBase64Lines(content);
+  const lines = encodeBase64Lines(inPieces([content]));
   return entity.end === entity.source.length ? lines : lines.subarray(0, -CRLF.length);
 }

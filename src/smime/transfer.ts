@@ -8,23 +8,14 @@ import { assertBytes, buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import * as wasm from '../wasm.js';
 
+export { encodeBase64Lines } from '../wasm.js';
+
 /** Makes every line end CRLF: LF without CR, and CR without LF. Returns the same array if nothing changes. */
 export function canonicalize(bytes: Uint8Array): Uint8Array {
   assertBytes(bytes, 'bytes');
   const { lone } = wasm.scanLines(bytes);
   return lone === 0 ? bytes : wasm.canonicalLines(bytes, lone);
 }
-
-/** Base64 in lines of 76 characters, CRLF behind each, the last one too, behind `head`. */
-export function encodeBase64Lines(
-  bytes: Uint8Array | readonly Uint8Array[],
-  head: Uint8Array = NOTHING,
-): Uint8Array {
-  if (bytes instanceof Uint8Array) return wasm.encodeBase64Lines([bytes], head);
-  return wasm.encodeBase64Lines(bytes, head);
-}
-
-const NOTHING = new Uint8Array(0);
 
 /**
  * Base64 over white space.

@@ -1,4 +1,5 @@
 /** Base64 and line ends: the kernels of assembly/base64.ts and assembly/lines.ts. Called by smime. */
+import type { Pieces } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { core, octets, reserve, words } from './instance.js';
 
@@ -7,23 +8,23 @@ const WINDOW = 57 * 1024;
 const MARGIN = 64; // what the kernels may read or write beyond what they use
 
 /**
- * Base64 in lines of 76 characters, CRLF behind each (RFC 2045 section 6.8).
- * @param pieces what is encoded, one behind the other
+ * Base64 in lines of 76 characters, CRLF behind each, the last one too (RFC 2045 section 6.8).
  * @param head what stands before it in the result
  */
-export function encodeBase64Lines(pieces: readonly Uint8Array[], head: Uint8Array): Uint8Array {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+export function encodeBase64Lines(pieces: Pieces, head?: Uint8Array): Uint8Array {
+  const { byteLength: length } = pieces;
   const rest = length % 57;
   const encoded = Math.floor(length / 57) * 78 + (rest === 0 ? 0 : Math.ceil(rest / 3) * 4 + 2);
-  const out = Buffer.allocUnsafe(head.length + encoded);
-  out.set(head);
+  const start = head?.length ?? 0;
+  const out = Buffer.allocUnsafe(start + encoded);
+  if (head !== undefined) out.set(head);
   const base = reserve(0);
   try {
     const room = Math.min(length, WINDOW);
     const input = reserve(room + MARGIN);
     const output = reserve(Math.ceil(room / 57) * 78 + MARGIN);
     let filled = 0;
-    let written = head.length;
+    let written = start;
     const flush = () => {
       const size = core.encodeBase64Lines(input, filled, output);
       out.set(octets.subarray(output, output + size), written);
