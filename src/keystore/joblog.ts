@@ -5,13 +5,13 @@
  * log: what it calls done may not be there any more.
  * Used by the writer (writer.ts).
  */
-import type { Insertable } from 'kysely';
+import type { Selectable } from 'kysely';
 import { toHex as hex } from '../bytes.js';
 import { ByValues, RowInsert } from './batched.js';
 import type { Database, Schema } from './schema.js';
 
 /** A row of the log. */
-export type LogEntry = Readonly<Insertable<Schema['imports']>>;
+export type LogEntry = Readonly<Selectable<Schema['imports']>>;
 
 export class JobLog {
   readonly #find: ByValues<LogEntry>;

@@ -3,14 +3,14 @@
  * does it in worker threads, from which no key comes in the clear.
  * Used by the store for what is added, and by the threads of an import.
  */
-import { wipe } from '../bytes.js';
+import { assertOneOf, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import { type IndexEntry, mayEncrypt, maySign, recordOf, type User, userOf } from './record.js';
 import { type CertificateTable, Use } from './schema.js';
 import { Sealer, type SealerState } from './seal.js';
-import type { KeyPurpose, StoreEntry } from './store.js';
+import { type KeyPurpose, PURPOSES, type StoreEntry } from './store.js';
 
 /** One entry, ready to be written. Structured clone takes it to another thread. */
 export interface StoreRecord {
@@ -43,8 +43,8 @@ export class Recorder {
       const message = `the private key does not belong to the certificate of ${subject}`;
       throw new MailsealError('KEY_MISMATCH', message);
     }
+    if (purpose !== undefined) assertOneOf(purpose, PURPOSES, 'purpose');
     const uses = purpose === undefined ? Use.ANY : USES[purpose];
-    if (uses === undefined) throw new RangeError(`purpose must be one of ${Object.keys(USES).join(', ')}`);
     const record = recordOf(certificate);
     const addresses = user === undefined ? certificate.emails : user === null ? [] : [user];
     const users = new Map<string, User>();

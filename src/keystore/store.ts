@@ -42,7 +42,8 @@ export interface StoreEntry {
 }
 
 /** What a certificate is meant for where a user has one to sign with and another for mail to be encrypted to. */
-export type KeyPurpose = 'signing' | 'encryption';
+export const PURPOSES = ['signing', 'encryption'] as const;
+export type KeyPurpose = (typeof PURPOSES)[number];
 
 /** `added` if anything of the entry was new: certificate, key or owner. */
 export type AddOutcome = 'added' | 'present';
