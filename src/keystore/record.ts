@@ -162,7 +162,7 @@ function isForMail({ extendedKeyUsage }: Certificate): boolean {
 export function maySign(certificate: Certificate): boolean {
   const { keyUsage, publicKey } = certificate;
   if (!isForMail(certificate)) return false;
-  if (!['rsa', 'rsa-pss', 'ec', 'ed25519', 'ed448'].includes(publicKey.algorithm)) return false;
+  if (!/^(?:rsa|rsa-pss|ec|ed\d+|ml-dsa-\d+)$/.test(publicKey.algorithm)) return false;
   return keyUsage === undefined || keyUsage.digitalSignature || keyUsage.nonRepudiation;
 }
 
