@@ -15,6 +15,7 @@ import { command, everPrinted, MAIN, mailseal, succeed, succeedJson } from './he
 import { ANNA_PASSWORD, annaOld, MAIL, pfxOf, secrets, writeFiles } from './helpers/cli-files.js';
 import { temporaryFolder } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
+import { vectorPath } from './helpers/vectors.js';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
@@ -235,6 +236,23 @@ describe.concurrent('verify', () => {
     problems: { code: string }[];
     signers: { path: string[]; emails: string[] }[];
   }
+
+  it('tells of counter-signatures and of the certificate that answers are wanted to', async () => {
+    const path = (name: string) => vectorPath('made-with-bouncycastle', name);
+    const verifyArgs = (name: string) => ['verify', path(name), '--trust', path('rsa.crt')];
+    const counter = (await succeed(verifyArgs('counter-signed.p7m'), here)).stdout.toString();
+    expect(counter).toMatch(
+      /^valid\nsigner 1 {2}CN=rsa [\s\S]*\ncounter-signed by {2}CN=ed25519 .*\n +signature matches/,
+    );
+    const asks = (await succeed(verifyArgs('preference-subject.p7m'), here)).stdout.toString();
+    expect(asks).toContain('asks for answers to CN=p256');
+    const json = await succeed([...verifyArgs('preference-issuer.p7m'), '--json'], here);
+    expect(JSON.parse(json.stdout.toString()).signers[0]).toMatchObject({
+      capabilities: ['aes256Cbc', 'desEde3Cbc', 'rc2CBC'],
+      encryptionCertificate: { subject: 'CN=p256' },
+      counterSignatures: [],
+    });
+  });
 
   it('accepts a good mail, in PEM and DER trust, and names who signed', async () => {
     for (const trust of ['ca.pem', 'ca.der']) {

@@ -729,6 +729,26 @@ describe.skipIf(!hasOpenssl)('both directions with openssl cms', () => {
   });
 });
 
+describe('keys that openssl cms does not sign with', () => {
+  it.each([
+    ['ed25519', 'sha-512', 'sha512'],
+    ['ed448', 'shake256', 'shake256'],
+    ['brainpoolP384r1', 'sha-384', 'sha384'],
+  ] as const)('%s: micalg says %s', async (key, micalg, digest) => {
+    const signer = person('Zoe', key, root);
+    const mail = utf8(text(MAIL).replaceAll('alice', 'zoe'));
+    for (const detached of [true, false]) {
+      const signed = await sign(mail, { signers: [signer], detached });
+      if (detached) expect(text(signed)).toContain(`micalg="${micalg}"`);
+      const verdict = await verify(signed, { trust });
+      expect(verdict).toMatchObject({ valid: true, problems: [], senderVerified: true });
+      expect(verdict.signers[0]).toMatchObject({ digest, weak: false });
+      const changed = utf8(text(signed).replace('Hello Bob', 'Hello Rob'));
+      if (detached) expect(codes(await verify(changed, { trust }))).toContain('CONTENT_CHANGED');
+    }
+  });
+});
+
 describe.skipIf(!hasGpgsm || !hasOpenssl)('both directions with gpgsm', () => {
   const gpgsm = hasGpgsm ? new Gpgsm() : (undefined as unknown as Gpgsm);
   const folder = temporaryFolder();

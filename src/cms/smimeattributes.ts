@@ -137,13 +137,24 @@ function readIssuerSerial(node: DerNode) {
   return { issuer, serialNumber };
 }
 
+/** Each computed once: many signers may name one big certificate. */
+const digests = new WeakMap<Certificate, Map<DigestName, Uint8Array>>();
+
+function certificateDigest(certificate: Certificate, hash: DigestName): Uint8Array {
+  if (hash === 'sha256') return certificate.fingerprint;
+  const known = digests.get(certificate) ?? new Map<DigestName, Uint8Array>();
+  digests.set(certificate, known);
+  const digest = known.get(hash) ?? computeDigest(hash, certificate.der);
+  known.set(hash, digest);
+  return digest;
+}
+
 /** Whether it is this certificate that the attribute names. */
 export function isSigningCertificate(
   { hash, certHash, issuerSerial }: SigningCertificate,
   certificate: Certificate,
 ): boolean {
-  const digest = hash === 'sha256' ? certificate.fingerprint : computeDigest(hash, certificate.der);
-  if (!equal(certHash, digest)) return false;
+  if (!equal(certHash, certificateDigest(certificate, hash))) return false;
   if (issuerSerial === undefined) return true;
   const { issuer, serialNumber } = issuerSerial;
   return equal(serialNumber, certificate.serialNumber) && issuer.equals(certificate.issuer);
