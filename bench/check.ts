@@ -1,5 +1,6 @@
 /** `npm run bench -- --check`: the measured ratios beside the floors. Called by run.ts. */
 import { FLOORS, type Floor } from './floors.js';
+import { MAX_PEAK_MB } from './importreport.js';
 import type { Row } from './measure.js';
 import { describe, formatNumber, formatTable, ratioOf } from './report.js';
 
@@ -17,12 +18,23 @@ export function missedFloors(rows: readonly Row[], floors = FLOORS): Floor[] {
   return floors.filter((floor) => !((ratioOf(rows, floor) ?? 0) >= floor.atLeast));
 }
 
+/** Imports that took more memory than any may, on any machine. */
+export function overMemory(rows: readonly Row[]): Row[] {
+  return rows.filter(({ peakMB = 0 }) => peakMB > MAX_PEAK_MB);
+}
+
 export function formatCheck(rows: readonly Row[], floors = FLOORS): string {
-  const lines = floors.map((floor) => {
+  const verdict = (missed: readonly unknown[]): string => (missed.length === 0 ? 'ok' : 'FAILED');
+  const ratios = floors.map((floor) => {
     const ratio = ratioOf(rows, floor);
     const shown = ratio === undefined ? 'not measured' : `${formatNumber(ratio)}×`;
-    const verdict = missedFloors(rows, [floor]).length === 0 ? 'ok' : 'FAILED';
-    return [floor.job, describe(floor), shown, `${formatNumber(floor.atLeast)}×`, verdict];
+    const missed = missedFloors(rows, [floor]);
+    return [floor.job, describe(floor), shown, `at least ${floor.atLeast}×`, verdict(missed)];
   });
-  return formatTable([['job', 'against', 'measured', 'at least', ''], ...lines]);
+  const memory = rows.flatMap((row) => {
+    if (row.peakMB === undefined) return [];
+    const shown = `${formatNumber(row.peakMB)} MB`;
+    return [[row.job, 'memory', shown, `at most ${MAX_PEAK_MB} MB`, verdict(overMemory([row]))]];
+  });
+  return formatTable([['job', 'against', 'measured', 'floor', ''], ...ratios, ...memory]);
 }

@@ -1,7 +1,7 @@
 /**
  * The process of one implementation: `child.ts IMPL INPUTS.json`. Says `ready`. Reads the name of a job a line; measures it for one
  * round and answers with its row, or null if the implementation can't do the job. The first time that it is asked for a
- * job it prepares, checks and warms it up. process.ts starts it.
+ * job it prepares, checks and warms it up. peer.ts starts it.
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -2,6 +2,7 @@
  * What `npm run bench -- --check` lets no job fall below: how many times mailseal's time the other must take, at least.
  * About 70% of what was measured, so that a busy machine fails it rarely and a lost optimization always.
  */
+import { importName, SOME_FILES } from './import.js';
 import type { Comparison } from './targets.js';
 
 export interface Floor extends Comparison {
@@ -26,6 +27,12 @@ export const FLOORS: readonly Floor[] = [
   { job: 'pfx batch rc2-40, 100 files', against: 'libcrypto', atLeast: 3.1 },
   { job: 'pfx batch 3des, 100 files', against: 'libcrypto', atLeast: 3.1 },
   { job: 'pfx batch pbes2, 100 files', against: 'libcrypto', atLeast: 1.4 },
+  {
+    job: importName({ files: SOME_FILES, workers: 2 }),
+    against: 'mailseal',
+    againstJob: importName({ files: SOME_FILES, workers: 1 }),
+    atLeast: 1.2,
+  },
   { job: 'sign 10 KB', against: 'bare', againstJob: 'rsa-2048 private', atLeast: 0.58 },
   { job: 'verify 10 KB', against: 'libcrypto', atLeast: 3 },
   { job: 'decrypt 10 KB', against: 'bare', againstJob: 'rsa-2048 private', atLeast: 0.58 },

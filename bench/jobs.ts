@@ -1,15 +1,17 @@
 /** The jobs, by the groups that are measured together, with what the C program needs to do them. */
 import type { BatchInput } from './batches.js';
+import { IMPORT_JOBS, type ImportJob, importName, MANY_FILES } from './import.js';
 import type { Inputs, MailInputs } from './inputs.js';
 
 export interface Job {
   name: string;
   /** The C program's operation and its arguments. */
   native?: readonly [operation: string, ...args: string[]];
+  imports?: ImportJob;
 }
 
 /** What a run can be limited to. */
-export const SUBJECTS = ['der', 'pfx', 'mail', 'lookup'] as const;
+export const SUBJECTS = ['der', 'pfx', 'import', 'mail', 'lookup'] as const;
 export type Subject = (typeof SUBJECTS)[number];
 
 /** A job and the bare operations that are its limit stand in one group: they meet the same machine. */
@@ -35,6 +37,8 @@ export function jobGroups(inputs: Inputs): Group[] {
     ...pfx.map(({ name }) =>
       group('pfx', batches.filter(({ shape }) => shape === name).map(batchJob), LONG_ROUNDS),
     ),
+    group('import', IMPORT_JOBS.filter(({ files }) => files < MANY_FILES).map(importJob), LONG_ROUNDS),
+    group('import', IMPORT_JOBS.filter(({ files }) => files >= MANY_FILES).map(importJob), 1),
     ...mails.map((mail, index) => group('mail', mailJobs(mail, inputs, index === 0))),
     group('lookup', [{ name: 'lookup' }]),
   ];
@@ -43,6 +47,8 @@ export function jobGroups(inputs: Inputs): Group[] {
 function batchJob({ job, pack }: BatchInput): Job {
   return { name: job, native: ['pfx-pack', pack] };
 }
+
+const importJob = (imports: ImportJob): Job => ({ name: importName(imports), imports });
 
 function mailJobs({ size, plain, signed, encrypted }: MailInputs, pem: Inputs, smallest: boolean): Job[] {
   const { caPem, certificatePem, keyPem } = pem;

@@ -18,6 +18,9 @@ export interface Row {
   /** Microseconds an operation takes; of one on many files, for one of them. */
   usPerOp: number;
   version: string;
+  /** Imports: peak of resident memory, and the part of the time that calls of the key store's writer took. */
+  peakMB?: number;
+  storeShare?: number;
 }
 
 /** One operation; a promise is awaited, as whoever calls it has to. */

@@ -1,4 +1,5 @@
 /** The printed tables: microseconds and ratios for every job, then the targets with what was reached. */
+import { formatImports, importTargets } from './importreport.js';
 import type { Row } from './measure.js';
 import { type Comparison, TARGETS, type Target } from './targets.js';
 
@@ -106,16 +107,19 @@ export function formatReport(rows: readonly Row[]): string {
   const jobs = [...new Set(rows.map(({ job }) => job))];
   const isOwn = (job: string): boolean => find(rows, job, 'mailseal') !== undefined;
   const isBatch = (job: string): boolean => /^\w+ batch/.test(job);
+  const imports = rows.filter(({ peakMB }) => peakMB !== undefined);
+  const isImport = (job: string): boolean => imports.some((row) => row.job === job);
   const table = (title: string, belongs: (job: string) => boolean): string =>
     jobs.some(belongs) ? formatJobs(rows, title, jobs.filter(belongs)) : '';
   const targets = TARGETS.filter(({ job }) => isOwn(job)).map((target) => formatTarget(rows, target));
   return [
     `${header}\n`,
     'In brackets: times the time that mailseal takes. "bare" is the physical limit of a job.\n',
-    table('µs an operation', (job) => isOwn(job) && !isBatch(job)),
+    table('µs an operation', (job) => isOwn(job) && !isBatch(job) && !isImport(job)),
     table('µs a file, of many', (job) => isOwn(job) && isBatch(job)),
+    imports.length > 0 ? formatTable(formatImports(imports)) : '',
     table('bare operations, µs', (job) => !isOwn(job)),
-    `Targets\n${formatTable(targets)}`,
+    `Targets\n${formatTable([...targets, ...importTargets(imports)])}`,
   ]
     .filter((part) => part !== '')
     .join('\n');

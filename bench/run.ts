@@ -8,7 +8,8 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeBatches } from './batches.js';
-import { formatCheck, isNeeded, missedFloors } from './check.js';
+import { formatCheck, isNeeded, missedFloors, overMemory } from './check.js';
+import { IMPORT_JOBS, importName, importPeer, makeImportFolder } from './import.js';
 import { makeInputs } from './inputs.js';
 import { type Group, jobGroups, SUBJECTS, type Subject } from './jobs.js';
 import type { Row } from './measure.js';
@@ -16,6 +17,9 @@ import { compileNative } from './native.js';
 import { type Peer, startChild } from './peer.js';
 import { formatJson, formatReport, withLimits } from './report.js';
 import { installRivals } from './rivals.js';
+
+/** A busy machine gets so many more chances to show what it can do. */
+const CHECK_AGAIN = 3;
 
 /** What is measured, and by whom. */
 type Wanted = (job: string, impl: string) => boolean;
@@ -31,7 +35,9 @@ class Best {
   add(row: Row): void {
     const key = `${row.job} ${row.impl}`;
     const before = this.#rows.get(key);
-    if (before === undefined || row.usPerOp < before.usPerOp) this.#rows.set(key, row);
+    const best = before !== undefined && before.usPerOp < row.usPerOp ? before : row;
+    const peakMB = Math.max(before?.peakMB ?? 0, row.peakMB ?? 0); // of memory, the worst
+    this.#rows.set(key, peakMB > 0 ? { ...best, peakMB } : best);
   }
 }
 
@@ -100,19 +106,26 @@ try {
   const takesPart = (impl: string): boolean =>
     groups.some(({ jobs }) => jobs.some(({ name }) => wanted(name, impl)));
   peers.push(...(await startPeers(folder, inputsFile, takesPart)));
+  const imports = IMPORT_JOBS.filter((job) => wanted(importName(job), 'mailseal'));
+  if (subjects.includes('import') && imports.length > 0) {
+    const files = await makeImportFolder(folder, Math.max(...imports.map(({ files }) => files)));
+    if (files !== undefined) peers.push(importPeer(folder, files));
+  }
 
   const best = new Best();
   for (const group of groups) await measureGroup(group, peers, wanted, best);
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} threads\n`;
   if (check) {
-    const missed = missedFloors(best.rows);
-    if (missed.length > 0) {
+    for (let again = 0; again < CHECK_AGAIN; again++) {
+      const missed = missedFloors(best.rows);
+      if (missed.length === 0) break;
       console.error('once more what fell short …');
-      const again: Wanted = (job, impl) => isNeeded(job, impl, missed);
-      for (const group of groups) await measureGroup(group, peers, again, best);
+      for (const group of groups) {
+        await measureGroup(group, peers, (job, impl) => isNeeded(job, impl, missed), best);
+      }
     }
     console.log(`${machine}\n${formatCheck(best.rows)}`);
-    if (missedFloors(best.rows).length > 0) process.exitCode = 1;
+    if (missedFloors(best.rows).length + overMemory(best.rows).length > 0) process.exitCode = 1;
   } else {
     console.log(`${machine}\n${formatReport(withLimits(best.rows))}`);
   }

@@ -1,5 +1,6 @@
 /** The targets that the project has set itself, as the report prints them. floors.ts has what a check insists on. */
 import { COUNTS, ITERATIONS } from './batches.js';
+import { importName, MANY_FILES, SOME_FILES } from './import.js';
 
 /** A job of mailseal beside one of somebody else. */
 export interface Comparison {
@@ -34,6 +35,12 @@ export const TARGETS: readonly Target[] = [
     { job: `${verb} pbes2`, against: 'pkijs', faster: 20 },
   ]),
   ...SHAPES.flatMap((shape) => [...linearInFiles(shape), ...linearInIterations(shape)]),
+  ...[SOME_FILES, MANY_FILES].map((files) => ({
+    job: importName({ files, workers: 2 }),
+    against: 'mailseal',
+    againstJob: importName({ files, workers: 1 }),
+    faster: 1.8,
+  })),
   { job: 'verify 10 KB', against: 'libcrypto', faster: 4 },
   { job: 'sign 10 KB', against: 'bare', againstJob: 'rsa-2048 private', within: 1.2 },
   { job: 'decrypt 10 KB', against: 'bare', againstJob: 'rsa-2048 private', within: 1.2 },

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { formatCheck, isNeeded, missedFloors } from '../bench/check.js';
+import { formatCheck, isNeeded, missedFloors, overMemory } from '../bench/check.js';
 import { seededKeys } from '../bench/files/keys.js';
 import { readPack, writePack } from '../bench/files/pack.js';
 import { makePfx, type ShapeName } from '../bench/files/pfx.js';
@@ -34,6 +34,13 @@ describe('check', () => {
   ])('fails where %s', (_, some) => {
     expect(missedFloors(some, [floor])).toEqual([floor]);
     expect(formatCheck(some, [floor])).toMatch(/not measured.*FAILED/);
+  });
+
+  it('holds the memory of imports to its limit', () => {
+    const imported = { ...row('import', 'mailseal', 1), peakMB: 350 };
+    expect(overMemory([...rows, imported])).toEqual([]);
+    expect(overMemory([{ ...imported, peakMB: 350.1 }])).toHaveLength(1);
+    expect(formatCheck([{ ...imported, peakMB: 400 }], [])).toMatch(/memory.*FAILED/);
   });
 
   it('asks for the jobs of the floors and for no others', () => {
