@@ -76,7 +76,7 @@ const mixedPss = (hashAlgorithm: string, mgf1HashAlgorithm: string, saltLength: 
     modulusLength: 1024,
     hashAlgorithm,
     mgf1HashAlgorithm,
-    saltLength,
+    ...({ saltLength } as object), // which @types/node has as a string
   });
   const key = { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
   return { publicKey, signature: sign(hashAlgorithm, data, key) };
