@@ -12,16 +12,20 @@ export interface StoreOptions {
   sealKey?: string;
 }
 
-/** Runs `use` on the store that the options name, and closes it whatever happens. */
+/**
+ * Runs `use` on the store that the options name, and closes it whatever happens.
+ * @param create make the store if it is not there; or work on a copy, which is thrown away
+ */
 export async function withStore<T>(
   options: StoreOptions,
-  create: boolean,
+  create: boolean | 'scratch',
   use: (store: KeyStore) => Promise<T>,
 ): Promise<T> {
   const { store: url, sealKey: file } = requireStore(options);
   const sealKey = sealKeyIn(file);
   try {
-    const store = await openKeyStore(url, { sealKey, create });
+    const how = create === 'scratch' ? { scratch: true } : { create };
+    const store = await openKeyStore(url, { sealKey, ...how });
     try {
       return await use(store);
     } finally {

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The `mailseal` command: its grammar. What each command does is in the files beside this one. */
 import { readFileSync } from 'node:fs';
-import { Argument, Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ENCRYPTION_CIPHERS } from '../cms/ciphers.js';
 import { MailsealError } from '../errors.js';
+import { MAX_WORKERS } from '../import.js';
 import { PFX_PROFILES } from '../pfx/write.js';
 import { exportCommand } from './export.js';
 import { ioError } from './files.js';
@@ -54,22 +55,37 @@ const command = (name: string, description: string) =>
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
 
-command('import', 'Import PFX files into a key store: files, and folders with all below them.')
-  .argument('<path...>', 'PFX files and folders; other files in a folder are passed over')
+command('import', 'Import PFX files into a key store: files, folders with all below them, patterns, lists.')
+  .argument(
+    '[path...]',
+    'PFX files, folders, and patterns in quotes, as in "export/**/*.p12"; other files in a folder are passed over',
+  )
   .addOption(store())
   .addOption(sealKey())
+  .option('--files <list>', 'file with a name on each line, or each ended by NUL; - for standard input')
   .addOption(
     new Option(
       '--passwords <csv>',
-      'CSV with the columns file,password; files relative to the CSV or by name',
+      'CSV with the columns file,password[,user][,purpose], with or without a header row; files relative to the CSV or by name',
     ).conflicts('passwordFile'),
   )
   .addOption(passwordFile('every PFX file'))
   .option('--user <address>', 'whose keys they are; by default, of each mail address in a certificate')
+  .addOption(
+    new Option('--workers <number>', 'threads; by default one for each core').argParser((text) => {
+      const workers = Number(text);
+      if (/^\d+$/.test(text) && workers <= MAX_WORKERS) return workers;
+      throw new InvalidArgumentError(`It is a number from 0 to ${MAX_WORKERS}.`);
+    }),
+  )
+  .option('--dry-run', 'open the files and report what would come of them, but write nothing')
   .addOption(json())
   .addHelpText(
     'after',
-    `${PASSWORD_HELP}\nOne bad file never stops an import: the others are imported, and the exit status is 1.`,
+    `${PASSWORD_HELP} Without any file, those that the CSV names are imported.\n` +
+      '\nA purpose is smimeSigning, smimeEncryption or unassigned; the store does not use the certificate for the other.' +
+      '\nOne bad file never stops an import: the others are imported, and the exit status is 1. Stopped and started again,' +
+      '\nit goes on where it was: no file that went in is opened again.',
   )
   .action(importCommand);
 

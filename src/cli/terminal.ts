@@ -3,7 +3,7 @@
  * - standard output carries the answer and nothing else: content, or a report, which is JSON with --json;
  * - standard error carries everything else: progress, notes, and one line for each error, `mailseal: CODE: message`;
  * - the exit status is 0 only on success, 2 for a command line that makes no sense, 1 for everything else;
- * - a progress bar is drawn on a terminal only; secrets are never printed, and asked for without echo;
+ * - a progress bar is drawn on a terminal only, elsewhere there is a line now and then; secrets are never printed, and asked for without echo;
  * - text out of a mail or certificate is printed with its control characters escaped: it can't move the cursor.
  */
 import { SingleBar } from 'cli-progress';
@@ -72,25 +72,77 @@ export interface Progress {
   stop(): void;
 }
 
-/** A bar with rate and remaining time on a terminal; nothing where nobody looks. */
-export function progressBar(total: number, unit: string): Progress {
-  if (!process.stderr.isTTY || total === 0) return { step: () => undefined, stop: () => undefined };
+/** How often progress is told where there is no terminal. */
+const TOLD_MS = 10_000;
+
+/** A bar with rate and remaining time on a terminal; elsewhere a line now and then. */
+export function progress(total: number, unit: string): Progress {
+  const rate = new Rate();
+  if (!process.stderr.isTTY) {
+    let told = performance.now();
+    const step = (done: number) => {
+      rate.add(done);
+      if (performance.now() - told < TOLD_MS) return;
+      told = performance.now();
+      note(`${done} of ${total} ${unit}, ${rate.perSecond}/s, ${rate.left(total - done)} left`);
+    };
+    return { step, stop: () => undefined };
+  }
+  if (total === 0) return { step: () => undefined, stop: () => undefined };
   const bar = new SingleBar({
-    format: `{bar} {value}/{total} ${unit}  {speed}/s  {eta_formatted} left  {text}`,
+    format: `{bar} {value}/{total} ${unit}  {speed}/s  {left} left  {text}`,
     stream: process.stderr,
     hideCursor: true,
     clearOnComplete: true,
     barsize: 30,
   });
-  const from = performance.now();
-  bar.start(total, 0, { speed: '-', text: '' });
+  bar.start(total, 0, { speed: '-', left: '-', text: '' });
   return {
     step: (done, text) => {
-      const speed = Math.round((done * 1000) / (performance.now() - from + 1));
-      bar.update(done, { speed, text: printable(text).slice(-40) });
+      rate.add(done);
+      const left = rate.left(total - done);
+      bar.update(done, { speed: rate.perSecond, left, text: printable(text).slice(-40) });
     },
     stop: () => bar.stop(),
   };
+}
+
+/** Of the last seconds: what an earlier run did already goes by much faster. */
+const RATE_MS = 10_000;
+const RATE_STEP_MS = 200;
+
+class Rate {
+  readonly #marks = [{ at: performance.now(), done: 0 }];
+  #done = 0;
+
+  add(done: number): void {
+    this.#done = done;
+    const at = performance.now();
+    const last = this.#marks.at(-1) as { at: number };
+    if (at - last.at < RATE_STEP_MS) return;
+    this.#marks.push({ at, done });
+    while (this.#marks.length > 2 && at - (this.#marks[1] as { at: number }).at > RATE_MS)
+      this.#marks.shift();
+  }
+
+  get #perMillisecond(): number {
+    const { at, done } = this.#marks[0] as { at: number; done: number };
+    return (this.#done - done) / (performance.now() - at + 1);
+  }
+
+  get perSecond(): number {
+    return Math.round(this.#perMillisecond * 1000);
+  }
+
+  /** As in `1:05`, or `-` while nothing is known. */
+  left(count: number): string {
+    const seconds = Math.ceil(count / this.#perMillisecond / 1000);
+    if (!Number.isFinite(seconds)) return '-';
+    const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+    const two = (number: number) => String(number).padStart(2, '0');
+    const head = hours > 0 ? `${hours}:${two(minutes)}` : `${minutes}`;
+    return `${head}:${two(seconds % 60)}`;
+  }
 }
 
 /** Asks for a password without echo. @throws MailsealError USAGE where there is no terminal to ask at */
