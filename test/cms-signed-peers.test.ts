@@ -188,11 +188,18 @@ describe.skipIf(!hasOpenssl)('we verify what openssl cms signs', () => {
 });
 
 describe.skipIf(!hasOpenssl)('keys out of a PFX of openssl sign', () => {
-  it.each(['ed25519', 'ed448', 'brainpoolP256r1', 'brainpoolP512t1'])('%s', (who) => {
+  it.each([
+    ['ed25519', 'ed25519'],
+    ['ed448', 'ed448'],
+    ['brainpoolP256r1', 'ec'],
+    ['brainpoolP512t1', 'ec'],
+    ['pss', 'rsa-pss'],
+    ['pss-sha256-mgf1-sha1', 'rsa-pss'],
+  ])('%s', (who, algorithm) => {
     const files = ['-inkey', file(`${who}.key`), '-in', file(`${who}.crt`)];
     const pfx = readPfx(opensslOut(['pkcs12', '-export', ...files, '-passout', 'pass:pfx']), 'pfx');
     const [entry] = pfx.entries;
-    expect(entry?.privateKey.algorithm).toBe(who.startsWith('ed') ? who : 'ec');
+    expect(entry?.privateKey.algorithm).toBe(algorithm);
     const { privateKey, certificate } = entry as Signer;
     const { results } = verifyAll(signData(CONTENT, { signers: [{ privateKey, certificate }] }));
     expect(results.map(({ valid }) => valid)).toEqual([true]);
