@@ -1,6 +1,7 @@
 /** Reading PFX files: what fails and how, keys paired with certificates, damage at every octet. Vectors: pfx-vectors. */
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
+import { parseDer } from '../src/asn1/tape.js';
 import { writeDer } from '../src/asn1/write.js';
 import { concat, toHex, utf8, wipe, writePem } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
@@ -132,6 +133,23 @@ describe('what is read', () => {
     const { entries, certificates } = readPfx(pfx({ safes: [safe(bags)], password: PW }), PW);
     expect(entries).toEqual([]);
     expect(certificates).toHaveLength(1);
+  });
+
+  it('what a safe encrypted to a public key holds is left out, and said to be', () => {
+    const enveloped = contentInfo(OID.envelopedData, (w) => w.sequence(() => {}));
+    const bytes = pfx({ safes: [enveloped, safe([shroudedKeyBag(alice.privateKey, PW)])], password: PW });
+    const { entries, skipped } = readPfx(bytes, PW);
+    expect(entries).toHaveLength(1);
+    expect(skipped).toHaveLength(1);
+    expect(skipped[0]).toMatchObject({
+      bag: 'safe 1',
+      error: {
+        code: 'UNSUPPORTED_FEATURE',
+        message: expect.stringContaining('envelopedData'),
+        oid: OID.envelopedData,
+      },
+    });
+    expect(parseDer(bytes.subarray(skipped[0]?.error.offset), { trailing: true }).bytes).toEqual(enveloped);
   });
 
   it('a file of certificates only, and one of nothing', () => {
@@ -380,12 +398,6 @@ describe('what fails', () => {
       safe([certBag(ca.certificate, { raw: oddName() })]),
       'ASN1_BAD_VALUE',
       /odd number/,
-    ],
-    [
-      'a safe encrypted to a public key',
-      contentInfo(OID.envelopedData, (w) => w.sequence(() => {})),
-      'UNSUPPORTED_FEATURE',
-      /envelopedData/,
     ],
     [
       'a safe of another type',

@@ -53,7 +53,7 @@ export interface OpenBag {
   readonly attributes: BagAttributes;
   readonly privateKey?: PrivateKey;
   readonly certificate?: Certificate;
-  /** UNSUPPORTED_*: a key that is well-formed, but of a type that can't be read. */
+  /** UNSUPPORTED_*: a key that is well-formed, but of a type that can't be read; a safe that no password opens. */
   readonly unsupported?: MailsealError;
 }
 
@@ -231,14 +231,23 @@ export class PfxPlan {
   }
 
   /** Gives what has to be decrypted. */
-  #openSafe({ name, contents, encrypted }: Safe): Locked[] {
+  #openSafe(safe: Safe): Locked[] {
+    const { name } = safe;
     const index = this.#bags.push([]) - 1;
-    if (contents !== undefined) return this.#openBags(index, readSafeContents(contents, name));
-    const open = (plaintext: Uint8Array) => {
-      const part = new Part(`the decrypted ${name}`, plaintext, undefined);
-      return this.#openBags(index, readSafeContents(part, name));
-    };
-    return [{ name, structure: 'SafeContents', encrypted, open }];
+    switch (safe.kind) {
+      case 'plain':
+        return this.#openBags(index, readSafeContents(safe.contents, name));
+      case 'unsupported':
+        this.#bags[index] = [{ name, attributes: {}, unsupported: safe.error }];
+        return [];
+      case 'encrypted': {
+        const open = (plaintext: Uint8Array) => {
+          const part = new Part(`the decrypted ${name}`, plaintext, undefined);
+          return this.#openBags(index, readSafeContents(part, name));
+        };
+        return [{ name, structure: 'SafeContents', encrypted: safe.encrypted, open }];
+      }
+    }
   }
 
   #openBags(safe: number, bags: Bag[]): Locked[] {

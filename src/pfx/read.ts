@@ -28,7 +28,7 @@ export interface PfxContents {
   entries: PfxEntry[];
   /** Those that belong to no entry, in the order of the file: the chain, and other certificates of an entry's key. */
   certificates: Certificate[];
-  /** Private keys of a type that mailseal can't read. Nothing else is left out of `entries`. */
+  /** What may be missing from `entries`: private keys of a type that mailseal can't read, safes encrypted to a public key. */
   skipped: { bag: string; error: MailsealError }[];
 }
 
@@ -38,7 +38,7 @@ export interface PfxContents {
  * @throws MailsealError
  *   PFX_WRONG_PASSWORD, PFX_MAC_MISMATCH (right password, changed file), PFX_NO_MAC (unless `options.allowNoMac`),
  *   PFX_MALFORMED (also when the input is another kind of file: the message says which), ASN1_* (truncated, not ASN.1),
- *   UNSUPPORTED_ALGORITHM with the OID, UNSUPPORTED_FEATURE (signed, or encrypted to a public key), LIMIT_COST and
+ *   UNSUPPORTED_ALGORITHM with the OID, UNSUPPORTED_FEATURE (signed instead of MACed), LIMIT_COST and
  *   other LIMIT_*. A file without a private key is none of these.
  */
 export function readPfx(bytes: Uint8Array, password: string, options: PfxOptions = {}): PfxContents {

@@ -1,8 +1,8 @@
 /**
  * The ASN.1 of a PFX (RFC 7292 section 4), BER or DER: PFX, MacData, AuthenticatedSafe, SafeContents, bags. Only
  * structure: nothing is derived, decrypted or checked against a MAC here; plan.ts does that, and read.ts picks keys
- * and certificates. Refused: versions but 3, a signature in place of the MAC, safes encrypted to a public key.
- * CRLs, secrets, SDSI certificates and bag types of others are passed over.
+ * and certificates. Refused: versions but 3, a signature in place of the MAC. A safe that is encrypted to a public key
+ * is said to be. CRLs, secrets, SDSI certificates and bag types of others are passed over.
  */
 
 import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
@@ -44,8 +44,10 @@ export interface Encrypted {
 }
 
 export type Safe = { readonly name: string } & (
-  | { readonly contents: Part; readonly encrypted?: undefined }
-  | { readonly contents?: undefined; readonly encrypted: Encrypted }
+  | { readonly kind: 'plain'; readonly contents: Part }
+  | { readonly kind: 'encrypted'; readonly encrypted: Encrypted }
+  /** No password opens it. */
+  | { readonly kind: 'unsupported'; readonly error: MailsealError }
 );
 
 export interface BagAttributes {
@@ -175,13 +177,14 @@ function readSafe(part: Part, node: DerNode, name: string): Safe {
   const { contentType, content } = readContentInfo(node);
   switch (contentType) {
     case OID.data:
-      return { name, contents: part.octets(content.expect(Tag.OCTET_STRING, name), name) };
+      return { kind: 'plain', name, contents: part.octets(content.expect(Tag.OCTET_STRING, name), name) };
     case OID.encryptedData:
-      return { name, encrypted: readEncryptedData(content, name) };
-    case OID.envelopedData:
-      throw node.fail('UNSUPPORTED_FEATURE', `${name} is encrypted to a public key (envelopedData)`, {
-        oid: contentType,
-      });
+      return { kind: 'encrypted', name, encrypted: readEncryptedData(content, name) };
+    case OID.envelopedData: {
+      const message = `${name} is encrypted to a public key (envelopedData)`;
+      const error = part.locate(node.fail('UNSUPPORTED_FEATURE', message, { oid: contentType }));
+      return { kind: 'unsupported', name, error };
+    }
     default:
       throw node.fail('PFX_MALFORMED', `${name} of type ${describeOid(contentType)}`);
   }

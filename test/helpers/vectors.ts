@@ -207,7 +207,13 @@ export interface CorpusPfx {
 
 /** MANIFEST-p12.tsv's rows of pkcs12-keyfile-corpus; empty without corpora. */
 export function corpusPfx(): CorpusPfx[] {
-  return manifest('MANIFEST-p12.tsv', 'pkcs12-keyfile-corpus/').map((fields) => {
+  return manifestPfx().filter(({ path }) => path.startsWith('pkcs12-keyfile-corpus/'));
+}
+
+/** All of MANIFEST-p12.tsv, its paths those of the sources; empty without corpora. */
+export function manifestPfx(): CorpusPfx[] {
+  const [, ...rows] = manifest('MANIFEST-p12.tsv', '');
+  return rows.map((fields) => {
     const [path = '', sha256 = '', , password = '?', status, keys, certs, note] = fields;
     return {
       path,
@@ -246,7 +252,7 @@ function manifest(name: string, prefix: string): string[][] {
   if (!folder) return [];
   return readFileSync(join(folder, name), 'utf8')
     .split('\n')
-    .filter((line) => line.startsWith(prefix))
+    .filter((line) => line !== '' && line.startsWith(prefix))
     .map((line) => line.split('\t'));
 }
 
