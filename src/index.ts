@@ -3,7 +3,12 @@
 export { Tag } from './asn1/tags.js';
 export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from './asn1/tape.js';
 export { type PemBlock, readPem, writePem } from './bytes.js';
+export { type AuthenticatedContent, verifyAuthenticatedData } from './cms/authenticated.js';
 export type { ContentCipherName, EncryptionCipher } from './cms/ciphers.js';
+export type { DecompressOptions } from './cms/compressed.js';
+export { type ContentInfo, contentOfType, readContentInfo } from './cms/content.js';
+export { type DigestedContent, readDigestedData } from './cms/digested.js';
+export { type DecryptedData, decryptEncryptedData } from './cms/encrypted.js';
 export type { DecryptedContent, KeyEncryptionName, Remark } from './cms/enveloped.js';
 export type { CertificateIdentifier } from './cms/identifiers.js';
 export type { KeyTransportName } from './cms/keytransport.js';
@@ -40,6 +45,7 @@ export { type PfxBatchInput, type PfxResult, readPfxBatch } from './pfx/bulk.js'
 export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
 export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
 export { readCertificates, type WriteCertificatesOptions, writeCertificates } from './smime/certificates.js';
+export { compress, type Decompressed, decompress } from './smime/compress.js';
 export {
   type Decrypted,
   type DecryptOptions,

@@ -3,11 +3,11 @@
  * wrong gives one error, and no message makes us derive keys for longer than the limit.
  */
 import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
-import { concat, fromHex, toHex, utf8 } from '../src/bytes.js';
+import { concat, fromHex, readPem, toHex, utf8 } from '../src/bytes.js';
 import { readContentInfo } from '../src/cms/content.js';
 import {
   AuthEnvelopedData,
@@ -25,6 +25,7 @@ import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
 import { hasOpenssl, opensslOut } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
+import { readVector } from './helpers/vectors.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
 const keyIdentifier = fromHex('deadbeef');
@@ -412,6 +413,27 @@ describe('shared keys', () => {
       await sameError(message, { sharedKeys });
       info.encryptedKey[i] = (info.encryptedKey[i] as number) ^ 0x40;
     }
+  });
+});
+
+describe('malformed objects of OpenSSL’s tests', () => {
+  it.each([
+    ['cms-msg/missing-kdf.der', 'UNSUPPORTED_FEATURE'],
+    ['recipes/80-test_cmsapi_data/cms_pwri_kek_oob.der', 'UNSUPPORTED_ALGORITHM'],
+  ])('%s: %s', async (path, code) => {
+    const error = await failure(() =>
+      decrypt(readVector('openssl-3.6.3', path), { passwords: ['password'] }),
+    );
+    expect(error.code).toBe(code);
+  });
+
+  it('an IV that is too long (CVE-2025-15467) is refused before any key is looked for', async () => {
+    const pem = readVector('openssl-3.6.3', 'recipes/80-test_cmsapi_data/encDataWithTooLongIV.pem');
+    const message = readPem(pem)[0]?.bytes as Uint8Array;
+    const find = vi.fn();
+    const error = await failure(() => decryptEnvelopedData(parse(message), { find }));
+    expect(error.code).toBe('CMS_MALFORMED');
+    expect(find).not.toHaveBeenCalled();
   });
 });
 

@@ -103,7 +103,7 @@ function readCipher(algorithm: AlgorithmIdentifier, place: CipherPlace): Content
   if (kind === undefined) throw unsupported(algorithm, 'content encryption with');
   const isAead = kind.mode !== 'cbc';
   if (isAead !== (place === 'AuthEnvelopedData')) {
-    if (kind.mode !== 'gcm') throw unsupported(algorithm, `${place} with`);
+    if (kind.mode !== 'gcm' || place !== 'EnvelopedData') throw unsupported(algorithm, `${place} with`);
     return readMisplacedGcm(algorithm, kind);
   }
   const parameters = required(algorithm, kind.name);

@@ -92,7 +92,10 @@ function remarksOn({ name, misplaced }: ContentCipher): Remark[] {
 const MAX_NAMED_RECIPIENTS = 20;
 
 /** The error that lists whom a message is for. */
-export function unknownRecipient({ recipientInfos, node }: Enveloped): MailsealError {
+export function unknownRecipient({
+  recipientInfos,
+  node,
+}: Pick<Enveloped, 'recipientInfos' | 'node'>): MailsealError {
   let named: string[] = [];
   let more = -MAX_NAMED_RECIPIENTS;
   for (const info of recipientInfos) {

@@ -135,7 +135,7 @@ function readSigned(content: Uint8Array): SmimeInput {
 const notEncrypted = () => new MailsealError('NOT_ENCRYPTED', 'the message is signed, but not encrypted');
 
 /** EFAIL: an entity that readers could read in two ways is not made a mail of. */
-function tryJoin(outer: Uint8Array, entity: Uint8Array): Uint8Array | undefined {
+export function tryJoin(outer: Uint8Array, entity: Uint8Array): Uint8Array | undefined {
   try {
     return joinMessage(outer, entity);
   } catch (error) {

@@ -1,0 +1,101 @@
+/**
+ * CompressedData (RFC 3274) with zlib (RFC 1950), read and written. A message says nothing of its size once it is
+ * decompressed, so that is bounded: by a length, and by how many times its own size it may grow ("zip bomb").
+ * Refused: other algorithms, octets behind the compressed ones. Used by the S/MIME layer.
+ */
+import { deflateSync, inflateSync } from 'node:zlib';
+import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { OID } from '../asn1/oids.js';
+import { Tag } from '../asn1/tags.js';
+import type { DerNode } from '../asn1/tape.js';
+import { readSmallInteger } from '../asn1/values.js';
+import { assertBytes, inPieces, type Pieces, plain } from '../bytes.js';
+import { unsupported } from './algorithms.js';
+import { readEncapsulated, writeContentInfo } from './content.js';
+
+/** Octets. */
+export const MAX_DECOMPRESSED_LENGTH = 1 << 28;
+
+/** Deflate makes at most 1,032 octets of one; text and documents grow three to twenty times. */
+const MAX_GROWTH = 256;
+/** What small messages may grow to all the same. */
+const ALWAYS_ALLOWED = 1 << 24;
+
+export interface DecompressOptions {
+  /** Most octets of content, 1 to 2^30. Default {@link MAX_DECOMPRESSED_LENGTH}. */
+  readonly maxLength?: number;
+}
+
+export interface DecompressedContent {
+  readonly content: Uint8Array;
+  /** Dotted OID. */
+  readonly contentType: string;
+}
+
+/**
+ * @param node the content of a ContentInfo of type compressedData
+ * @throws MailsealError LIMIT_LENGTH; UNSUPPORTED_ALGORITHM with the OID, UNSUPPORTED_FEATURE; CMS_MALFORMED, ASN1_*
+ * @throws RangeError for a limit that is none
+ */
+export function decompressData(node: DerNode, options: DecompressOptions = {}): DecompressedContent {
+  const { maxLength = MAX_DECOMPRESSED_LENGTH } = options;
+  if (!Number.isInteger(maxLength) || maxLength < 1 || maxLength > 2 ** 30) {
+    throw new RangeError('maxLength must be an integer from 1 to 2^30');
+  }
+  const reader = node.reader(Tag.SEQUENCE, 'CompressedData');
+  readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
+  const algorithm = readAlgorithmIdentifier(
+    reader.next(Tag.SEQUENCE, 'compressionAlgorithm'),
+    'compressionAlgorithm',
+  );
+  const { contentType, content } = readEncapsulated(reader.next(Tag.SEQUENCE, 'encapContentInfo'));
+  reader.end();
+  if (algorithm.oid !== OID.zlibCompress) throw unsupported(algorithm, 'compression with');
+  if (content === undefined) {
+    throw node.fail('UNSUPPORTED_FEATURE', 'CompressedData whose content is elsewhere');
+  }
+  const limit = Math.min(maxLength, Math.max(content.length * MAX_GROWTH, ALWAYS_ALLOWED));
+  return { contentType, content: inflate(content, limit, node) };
+}
+
+/** What zlib gives with `info`: @types/node 20 has no name for it. */
+interface Inflated {
+  readonly buffer: Buffer;
+  /** Of its engine: octets of input that were taken. */
+  readonly engine: { readonly bytesWritten: number };
+}
+
+function inflate(data: Uint8Array, limit: number, node: DerNode): Uint8Array {
+  let inflated: Inflated;
+  try {
+    inflated = inflateSync(data, { maxOutputLength: limit, info: true }) as unknown as Inflated;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw node.fail(
+        'LIMIT_LENGTH',
+        `${data.length} compressed octets grow beyond the limit of ${limit} (option maxLength)`,
+      );
+    }
+    throw node.fail('CMS_MALFORMED', 'the compressed content is no zlib data, or is cut off', { cause });
+  }
+  const { buffer, engine } = inflated;
+  if (engine.bytesWritten === data.length) return plain(buffer);
+  throw node.fail('CMS_MALFORMED', 'octets behind the compressed content');
+}
+
+/**
+ * A ContentInfo with CompressedData, in DER and in pieces.
+ * @param contentType dotted OID
+ */
+export function compressedPieces(content: Uint8Array, contentType: string = OID.data): Pieces {
+  assertBytes(content, 'content');
+  const deflated = inPieces([deflateSync(content)]);
+  return writeContentInfo(OID.compressedData, (w) => {
+    w.integer(0);
+    w.sequence((w) => w.oid(OID.zlibCompress));
+    w.sequence((w) => {
+      w.oid(contentType);
+      w.explicit(0, (w) => w.big(Tag.OCTET_STRING, deflated));
+    });
+  });
+}

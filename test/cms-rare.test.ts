@@ -1,0 +1,294 @@
+/** Content types that are for reading only: EncryptedData, DigestedData, AuthenticatedData (RFC 5652 sections 7 to 9). */
+import { createHash, createHmac } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { OID } from '../src/asn1/oids.js';
+import { type DerWriter, writeDer } from '../src/asn1/write.js';
+import { fromHex, toHex, utf8 } from '../src/bytes.js';
+import { verifyAuthenticatedData } from '../src/cms/authenticated.js';
+import { contentOfType, readContentInfo } from '../src/cms/content.js';
+import { readDigestedData } from '../src/cms/digested.js';
+import { decryptEncryptedData } from '../src/cms/encrypted.js';
+import { wrapTransported, writeKeyTransport } from '../src/cms/keytransport.js';
+import { keyRing } from '../src/cms/recipients.js';
+import { writeKekRecipient } from '../src/cms/sharedkeys.js';
+import { MailsealError } from '../src/errors.js';
+import { Certificate } from '../src/x509/certificate.js';
+import { PrivateKey } from '../src/x509/keys.js';
+import { toBer } from './helpers/ber.js';
+import { hasOpenssl, opensslOut } from './helpers/peers.js';
+import { issueCertificate } from './helpers/pki.js';
+import { readVector } from './helpers/vectors.js';
+
+const CONTENT = utf8('Content-Type: text/plain\r\n\r\nIn the open\r\n');
+
+async function failure(run: () => unknown): Promise<MailsealError> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof MailsealError) return error;
+    throw error;
+  }
+  throw new Error('no error');
+}
+
+const contentInfo = (type: string, write: (w: DerWriter) => void) =>
+  writeDer((w) =>
+    w.sequence((w) => {
+      w.oid(type);
+      w.explicit(0, write);
+    }),
+  );
+
+describe('EncryptedData', () => {
+  const open = (message: Uint8Array, key: Uint8Array) =>
+    decryptEncryptedData(contentOfType(readContentInfo(message), OID.encryptedData), key);
+  const rfc4134Key = fromHex('737c791f25ead0e04629254352f7dc6291e5cb26917ada32');
+
+  it.each(['7.1', '7.2'])('RFC 4134 %s', (name) => {
+    const opened = open(readVector('bc-test-data', `rfc4134/${name}.bin`), rfc4134Key);
+    expect(opened).toMatchObject({ cipher: 'des-ede3-cbc', integrity: 'none', contentType: OID.data });
+    expect(toHex(opened.content)).toBe(toHex(readVector('bc-test-data', 'rfc4134/ExContent.bin')));
+  });
+
+  it.skipIf(!hasOpenssl).each([
+    ['-aes128', 16, 'aes128-cbc'],
+    ['-aes192', 24, 'aes192-cbc'],
+    ['-aes256', 32, 'aes256-cbc'],
+    ['-des3', 24, 'des-ede3-cbc'],
+  ] as const)('what openssl makes with %s', (option, length, cipher) => {
+    const key = createHash('sha256').update(option).digest().subarray(0, length);
+    const args = ['-binary', '-outform', 'DER', option, '-secretkey', toHex(key)];
+    const message = opensslOut(['cms', '-EncryptedData_encrypt', ...args], CONTENT);
+    for (const encoded of [message, toBer(message, 50)]) {
+      const opened = open(encoded, key);
+      expect(toHex(opened.content)).toBe(toHex(CONTENT));
+      expect(opened.cipher).toBe(cipher);
+    }
+  });
+
+  it('wrong keys, and what is not built', async () => {
+    const message = readVector('bc-test-data', 'rfc4134/7.1.bin');
+    expect((await failure(() => open(message, rfc4134Key.subarray(1)))).code).toBe('KEY_UNSUITABLE');
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        failure(() =>
+          open(
+            message,
+            rfc4134Key.map((octet) => octet ^ (2 * i + 2)),
+          ),
+        ).then(
+          ({ code }) => code,
+          () => 'opened by chance',
+        ),
+      ),
+    );
+    expect(outcomes.filter((code) => code === 'DECRYPTION_FAILED').length).toBeGreaterThan(15);
+    const password = readVector('rustcrypto-formats', 'cms/keyEncryptedData.bin');
+    const error = await failure(() => open(password, rfc4134Key));
+    expect(error).toMatchObject({
+      code: 'UNSUPPORTED_ALGORITHM',
+      oid: OID['pbeWithSHAAnd40BitRC2-CBC'],
+    });
+    expect(() => open(message, 'key' as unknown as Uint8Array)).toThrow(TypeError);
+    const gcm = contentInfo(OID.encryptedData, (w) =>
+      w.sequence((w) => {
+        w.integer(0);
+        w.sequence((w) => {
+          w.oid(OID.data);
+          w.sequence((w) => {
+            w.oid(OID.aes128Gcm);
+            w.octets(new Uint8Array(12));
+          });
+          w.implicit(0, new Uint8Array(32));
+        });
+      }),
+    );
+    expect((await failure(() => open(gcm, new Uint8Array(16)))).code).toBe('UNSUPPORTED_ALGORITHM');
+  });
+});
+
+describe('DigestedData', () => {
+  const read = (message: Uint8Array, detached?: Uint8Array) =>
+    readDigestedData(contentOfType(readContentInfo(message), OID.digestedData), detached);
+
+  it('RFC 4134 6.0, RustCrypto', () => {
+    const opened = read(readVector('bc-test-data', 'rfc4134/6.0.bin'));
+    expect(opened).toMatchObject({ digest: 'sha1', weak: true, contentType: OID.data });
+    expect(toHex(opened.content)).toBe(toHex(readVector('bc-test-data', 'rfc4134/ExContent.bin')));
+    expect(read(readVector('rustcrypto-formats', 'cms/digested_data.bin')).digest).toBe('sha1');
+  });
+
+  it.skipIf(!hasOpenssl).each(['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'sha3-256'] as const)(
+    'what openssl makes with %s',
+    async (digest) => {
+      const message = opensslOut(
+        ['cms', '-digest_create', '-binary', '-outform', 'DER', '-md', digest],
+        CONTENT,
+      );
+      for (const encoded of [message, toBer(message, 50)]) {
+        const opened = read(encoded);
+        expect(opened).toMatchObject({ digest, weak: digest === 'md5' || digest === 'sha1' });
+        expect(toHex(opened.content)).toBe(toHex(CONTENT));
+      }
+      const changed = Uint8Array.from(message);
+      changed[Buffer.from(message).indexOf('open')] = 0x4f;
+      expect((await failure(() => read(changed))).code).toBe('CONTENT_CHANGED');
+    },
+  );
+
+  it('detached', async () => {
+    const message = contentInfo(OID.digestedData, (w) =>
+      w.sequence((w) => {
+        w.integer(0);
+        w.sequence((w) => w.oid(OID.sha256));
+        w.sequence((w) => w.oid(OID.data));
+        w.octets(createHash('sha256').update(CONTENT).digest());
+      }),
+    );
+    expect(read(message, CONTENT).content).toBe(CONTENT);
+    expect((await failure(() => read(message))).code).toBe('CONTENT_MISSING');
+    expect((await failure(() => read(message, utf8('other')))).code).toBe('CONTENT_CHANGED');
+  });
+});
+
+const issued = issueCertificate({ subject: 'Alice', key: 'rsa' });
+const alice = {
+  privateKey: PrivateKey.parse(issued.privateKey),
+  certificate: Certificate.parse(issued.certificate),
+};
+const keys = keyRing({ entries: [alice] });
+const shared = { keyIdentifier: utf8('id'), key: new Uint8Array(32).fill(9) };
+
+interface Forgery {
+  hmac?: 'sha1' | 'sha256' | 'sha512';
+  algorithm?: string;
+  keyLength?: number;
+  /** With authenticated attributes; of these, what is written in place of the right values. */
+  attributes?: boolean;
+  contentType?: string;
+  digested?: Uint8Array;
+  detached?: boolean;
+  mac?: (right: Uint8Array) => Uint8Array;
+}
+
+/** An AuthenticatedData for Alice and for whoever has the shared key. */
+function authenticated(forgery: Forgery = {}): Uint8Array {
+  const { hmac = 'sha256', keyLength = 32, digested = CONTENT, contentType = OID.data } = forgery;
+  const oids = { sha1: OID.hmacSha1, sha256: OID.hmacWithSHA256, sha512: OID.hmacWithSHA512 };
+  const macKey = createHash('shake256', { outputLength: keyLength }).update('key').digest();
+  const attribute = (oid: string, write: (w: DerWriter) => void) =>
+    writeDer((w) =>
+      w.sequence((w) => {
+        w.oid(oid);
+        w.set(write);
+      }),
+    );
+  const list = forgery.attributes
+    ? [
+        attribute(OID.contentType, (w) => w.oid(contentType)),
+        attribute(OID.messageDigest, (w) => w.octets(createHash('sha256').update(digested).digest())),
+      ]
+    : [];
+  const macced = forgery.attributes ? writeDer((w) => w.setOf(list)) : CONTENT;
+  const mac = createHmac(hmac, macKey).update(macced).digest();
+  const transported = wrapTransported(alice.certificate, macKey, 'rsaes-pkcs1');
+  return contentInfo(OID.authenticatedData, (w) =>
+    w.sequence((w) => {
+      w.integer(0);
+      w.set((w) => {
+        w.sequence((w) => {
+          w.integer(0);
+          w.sequence((w) => {
+            w.raw(alice.certificate.issuer.der);
+            w.integer(alice.certificate.serialNumber);
+          });
+          writeKeyTransport(w, 'rsaes-pkcs1');
+          w.octets(transported);
+        });
+        if (keyLength % 8 === 0) w.raw(writeKekRecipient(shared, macKey));
+      });
+      w.sequence((w) => {
+        w.oid(forgery.algorithm ?? oids[hmac]);
+        w.null();
+      });
+      if (forgery.attributes) w.implicitConstructed(1, (w) => w.oid(OID.sha256));
+      w.sequence((w) => {
+        w.oid(OID.data);
+        if (!forgery.detached) w.explicit(0, (w) => w.octets(CONTENT));
+      });
+      if (forgery.attributes) w.implicitSetOf(2, list);
+      w.octets((forgery.mac ?? ((octets) => octets))(mac));
+    }),
+  );
+}
+
+describe('AuthenticatedData', () => {
+  const nodeOf = (message: Uint8Array) => contentOfType(readContentInfo(message), OID.authenticatedData);
+  const check = (message: Uint8Array) => verifyAuthenticatedData(nodeOf(message), keys);
+
+  for (const hmac of ['sha1', 'sha256', 'sha512'] as const) {
+    it(`HMAC with ${hmac}, keys of every usual length, with and without attributes`, async () => {
+      for (const keyLength of [16, 20, 24, 28, 32, 48, 64, 128]) {
+        for (const attributes of [false, true]) {
+          const message = authenticated({ hmac, keyLength, attributes });
+          for (const encoded of [message, toBer(message, 50)]) {
+            const result = await check(encoded);
+            expect(result).toMatchObject({ hmac, keyEncryption: 'rsaes-pkcs1', contentType: OID.data });
+            expect(toHex(result.content)).toBe(toHex(CONTENT));
+            expect(result.authAttrs).toHaveLength(attributes ? 2 : 0);
+          }
+        }
+      }
+    });
+  }
+
+  it('by a shared key; detached', async () => {
+    const node = nodeOf(authenticated());
+    const result = await verifyAuthenticatedData(node, undefined, { sharedKeys: [shared] });
+    expect(result.keyEncryption).toBe('shared-key');
+    const bare = nodeOf(authenticated({ detached: true }));
+    expect(toHex((await verifyAuthenticatedData(bare, keys, {}, CONTENT)).content)).toBe(toHex(CONTENT));
+    expect((await failure(() => verifyAuthenticatedData(bare, keys))).code).toBe('CONTENT_MISSING');
+    const other = () => verifyAuthenticatedData(bare, keys, {}, utf8('other'));
+    expect((await failure(other)).code).toBe('DECRYPTION_FAILED');
+  });
+
+  const rows: [name: string, forgery: Forgery, code: string][] = [
+    [
+      'a changed MAC',
+      { mac: (mac) => mac.map((octet, i) => (i === 3 ? octet ^ 1 : octet)) },
+      'DECRYPTION_FAILED',
+    ],
+    ['a cut MAC', { mac: (mac) => mac.subarray(0, 12) }, 'DECRYPTION_FAILED'],
+    ['no MAC', { mac: () => new Uint8Array() }, 'DECRYPTION_FAILED'],
+    ['a key of a length that nobody uses', { keyLength: 40 }, 'DECRYPTION_FAILED'],
+    ['another digest of the content', { attributes: true, digested: utf8('x') }, 'CONTENT_CHANGED'],
+    ['another content type', { attributes: true, contentType: OID.signedData }, 'CMS_MALFORMED'],
+    ['another MAC algorithm', { algorithm: '1.2.3' }, 'UNSUPPORTED_ALGORITHM'],
+  ];
+  it.each(rows)('%s', async (_, forgery, code) => {
+    expect((await failure(() => check(authenticated(forgery)))).code).toBe(code);
+  });
+
+  it('nobody’s', async () => {
+    const error = await failure(() => verifyAuthenticatedData(nodeOf(authenticated()), undefined));
+    expect(error.code).toBe('RECIPIENT_UNKNOWN');
+    expect(error.message).toContain('shared key 6964');
+  });
+
+  it('every octet changed: an error, or the same content', async () => {
+    const message = authenticated({ attributes: true });
+    for (let at = 0; at < message.length; at += 3) {
+      const changed = message.slice();
+      changed[at] = (changed[at] as number) ^ 0x21;
+      try {
+        const parsed = readContentInfo(changed);
+        if (parsed.contentType !== OID.authenticatedData) continue;
+        const result = await verifyAuthenticatedData(parsed.content, keys);
+        expect(toHex(result.content)).toBe(toHex(CONTENT));
+      } catch (error) {
+        expect(error).toBeInstanceOf(MailsealError);
+      }
+    }
+  });
+});
