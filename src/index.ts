@@ -3,6 +3,7 @@
 export { Tag } from './asn1/tags.js';
 export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from './asn1/tape.js';
 export { type PemBlock, readPem, writePem } from './bytes.js';
+export type { Attribute } from './cms/attributes.js';
 export { type AuthenticatedContent, verifyAuthenticatedData } from './cms/authenticated.js';
 export type { ContentCipherName, EncryptionCipher } from './cms/ciphers.js';
 export type { DecompressOptions } from './cms/compressed.js';

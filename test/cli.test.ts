@@ -250,6 +250,7 @@ describe.concurrent('verify', () => {
     expect(JSON.parse(json.stdout.toString()).signers[0]).toMatchObject({
       capabilities: ['aes256Cbc', 'desEde3Cbc', 'rc2CBC'],
       encryptionCertificate: { subject: 'CN=p256' },
+      signedAttributes: expect.arrayContaining(['contentType', 'encrypKeyPref']),
       counterSignatures: [],
     });
   });

@@ -3,6 +3,7 @@ import { createHash, createPrivateKey, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
+import { readString } from '../src/asn1/values.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, toHex } from '../src/bytes.js';
 import { contentOfType, readContentInfo } from '../src/cms/content.js';
@@ -167,13 +168,22 @@ describe('SMIMECapabilities and SMIMEEncryptionKeyPreference of others', () => {
     expect(result.signedAttributes?.all).toHaveLength(4);
   });
 
+  it('attributes that nothing reads are kept', async () => {
+    const attributes = [...BASIC, attribute('1.2.3.4', (w) => w.utf8('kept'))];
+    const { signers } = await verifyMessage(forge(alice, { attributes }), { trust: [] });
+    const kept = signers[0]?.signedAttributes?.find(({ oid }) => oid === '1.2.3.4');
+    expect(kept?.values.map(readString)).toEqual(['kept']);
+    expect(signers[0]?.signedAttributes).toHaveLength(3);
+  });
+
   it('of a signer that is not valid nothing is passed on', async () => {
     const message = signData(CONTENT, { signers: [{ ...alice, encryptionCertificate: other.certificate }] });
     const at = Buffer.from(message).indexOf(sha('sha256', CONTENT));
     message[at] = (message[at] as number) ^ 1;
     const { signers } = await verifyMessage(message, { trust: [] });
     expect(signers[0]?.signatureValid).toBe(false);
-    for (const key of ['capabilities', 'encryptionKeyPreference', 'encryptionCertificate', 'signingTime']) {
+    const keys = ['capabilities', 'encryptionKeyPreference', 'encryptionCertificate', 'signingTime'];
+    for (const key of [...keys, 'signedAttributes']) {
       expect(signers[0]).not.toHaveProperty(key);
     }
   });

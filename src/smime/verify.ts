@@ -6,7 +6,7 @@
  */
 
 import { OID } from '../asn1/oids.js';
-import type { SignedAttributes } from '../cms/attributes.js';
+import type { Attribute, SignedAttributes } from '../cms/attributes.js';
 import { contentOfType } from '../cms/content.js';
 import { type CertificateIdentifier, identifies } from '../cms/identifiers.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
@@ -68,6 +68,8 @@ export interface SignerVerdict {
   encryptionKeyPreference?: CertificateIdentifier;
   /** That certificate, where the message or the caller brings it. The signer says it is theirs; no path was looked for. */
   encryptionCertificate?: Certificate;
+  /** All signed attributes of a valid signer, in the order of the message: those that nothing here reads are kept too. */
+  signedAttributes?: readonly Attribute[];
   /** Signatures over a valid signer's signature. Anyone can add one or take it away, so none is part of the verdict. */
   counterSignatures: readonly CounterSignature[];
 }
@@ -238,6 +240,7 @@ function judge(
     ...(capabilities && { capabilities }),
     ...(encryptionKeyPreference && { encryptionKeyPreference }),
     ...(encryptionCertificate && { encryptionCertificate }),
+    ...(attributes && { signedAttributes: attributes.all }),
   };
   return { signer, problems };
 }
