@@ -361,17 +361,20 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
     expect(verdict.uncovered).toEqual({
       preamble: 'Pay now.'.length,
       epilogue: 'footer of a list\r\n'.length,
+      parts: [],
     });
   });
 
-  it('a signed part among others is not opened', async () => {
+  it('a signed part among others is never taken for the whole', async () => {
     const inner = text(signed).slice(text(signed).indexOf('Content-Type: multipart/signed'));
     const wrapped = utf8(
       `From: alice@example.org\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nPay now.\r\n--x\r\n${inner}\r\n--x--\r\n`,
     );
-    const error = await failure(verify(wrapped, { trust }));
-    expect(error.code).toBe('NOT_SMIME');
-    expect(error.message).toContain('part 2');
+    const verdict = await verify(wrapped, { trust });
+    expect(codes(verdict)).toEqual(['PARTLY_SIGNED']);
+    expect(verdict.valid).toBe(false);
+    expect(verdict.covered).toMatchObject({ path: '2.1', type: 'text/plain' });
+    expect(verdict.uncovered.parts.map(({ path }) => path)).toEqual(['1']);
   });
 
   it('a signer whose root only the message brings', async () => {

@@ -67,7 +67,7 @@ export async function verifyCommand(file: string, options: VerifyOptions): Promi
 }
 
 function verdictJson(verdict: Verdict) {
-  const { valid, problems, detached, from, sender, senderVerified, uncovered, content, signers } = verdict;
+  const { valid, problems, detached, from, sender, senderVerified, content, signers } = verdict;
   return {
     valid,
     problems,
@@ -77,7 +77,8 @@ function verdictJson(verdict: Verdict) {
     senderVerified,
     detached,
     contentLength: content.length,
-    uncovered,
+    covered: verdict.covered,
+    uncovered: verdict.uncovered,
   };
 }
 
@@ -97,13 +98,17 @@ function signerJson(signer: SignerVerdict): object {
 }
 
 function printVerdict(verdict: Verdict): void {
-  const { valid, signers, problems, from, sender, senderVerified, uncovered } = verdict;
+  const { valid, signers, problems, from, sender, senderVerified, covered, uncovered } = verdict;
   printLine(valid ? 'valid' : 'NOT VALID');
   for (const [i, signer] of signers.entries()) printSigner(`signer ${i + 1}`, signer);
   if (from.length > 0) {
     printLine(`from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`);
   }
   if (sender.length > 0) printLine(`sender    ${sender.join(', ')}, not compared with a signature`);
+  if (covered !== undefined && uncovered.parts.length > 0) {
+    const { path, start, end } = covered;
+    printLine(`covered   part ${path} alone, octets ${start} to ${end} of the mail`);
+  }
   if (uncovered.preamble + uncovered.epilogue > 0) {
     printLine(
       `covered   not the ${uncovered.preamble} octets before and ${uncovered.epilogue} after the signed part`,

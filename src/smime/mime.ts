@@ -268,14 +268,15 @@ export type Smime =
 
 const PKCS7_MIME = /^application\/(?:x-)?pkcs7-mime$/;
 const PKCS7_SIGNATURE = /^application\/(?:x-)?pkcs7-signature$/;
+const PROTOCOL = /^application\/(?:x-)?pkcs7-(?:signature|mime)$/;
 
-/** What the header alone says. */
+/** What the header alone says; of a multipart/signed that names no protocol, its second part says it. */
 function declaredKind(entity: MimeEntity): Smime['kind'] {
   const { type, parameters } = entity.contentType;
   if (type === 'multipart/signed') {
-    return PKCS7_SIGNATURE.test(parameters.get('protocol')?.toLowerCase() ?? '')
-      ? 'multipart-signed'
-      : 'none';
+    const protocol = parameters.get('protocol')?.toLowerCase();
+    const isSmime = protocol === undefined ? secondIsSignature(entity) : PROTOCOL.test(protocol);
+    return isSmime ? 'multipart-signed' : 'none';
   }
   if (PKCS7_MIME.test(type)) return 'pkcs7-mime';
   if (PKCS7_SIGNATURE.test(type)) return 'pkcs7-signature';
@@ -284,6 +285,21 @@ function declaredKind(entity: MimeEntity): Smime['kind'] {
   const extension = /\.p7([mcsz])$/i.exec(entity.fileName ?? '')?.[1]?.toLowerCase();
   if (extension === undefined) return 'none';
   return extension === 's' ? 'pkcs7-signature' : 'pkcs7-mime';
+}
+
+function secondIsSignature(entity: MimeEntity): boolean {
+  let found = false;
+  tolerant(() => {
+    const second = entity.multipart().parts[1];
+    found = second !== undefined && holdsSignature(second);
+  });
+  return found;
+}
+
+/** A gateway may have made application/octet-stream of it, and some mailers name the wrong one of the two types. */
+function holdsSignature(part: MimeEntity): boolean {
+  const kind = part.contentType.type === 'multipart/signed' ? 'none' : declaredKind(part);
+  return kind === 'pkcs7-signature' || kind === 'pkcs7-mime';
 }
 
 /**
@@ -308,7 +324,7 @@ export function classify(entity: MimeEntity): Smime {
       offset: entity.bodyStart,
     });
   }
-  if (!PKCS7_SIGNATURE.test(signature.contentType.type)) {
+  if (!holdsSignature(signature)) {
     throw new MailsealError(
       'MIME_MALFORMED',
       'the second part of multipart/signed is not what protocol says',
@@ -335,6 +351,9 @@ export interface NestedSmime extends Range {
   /** Place in the tree as in IMAP (RFC 3501 section 6.4.5): `2.1` is the first part of the second. */
   path: string;
   kind: Exclude<Smime['kind'], 'none'>;
+  entity: MimeEntity;
+  /** It belongs to a message that this one carries (message/rfc822), not to this one. */
+  inMessage: boolean;
 }
 
 /**
@@ -344,33 +363,38 @@ export interface NestedSmime extends Range {
  */
 export function nestedSmime(entity: MimeEntity): NestedSmime[] {
   const found: NestedSmime[] = [];
-  const visit = (part: MimeEntity, path: string): void => {
+  const visit = (part: MimeEntity, path: string, inMessage: boolean): void => {
     const kind = declaredKind(part);
-    if (kind === 'none') within(part, path);
-    else found.push({ path, kind, start: part.start, end: part.end });
+    if (kind === 'none') within(part, path, inMessage);
+    else found.push({ path, kind, start: part.start, end: part.end, entity: part, inMessage });
   };
-  const within = (part: MimeEntity, path: string): void => {
+  const within = (part: MimeEntity, path: string, inMessage: boolean): void => {
     const { type } = part.contentType;
     if (part.isMultipart) {
       const parts = part.multipart().parts;
       // The signature of the top entity is part of it, not something nested.
       const shown = part === entity && declaredKind(part) === 'multipart-signed' ? parts.slice(0, 1) : parts;
       shown.forEach((child, i) => {
-        tolerant(() => visit(child, path === '' ? `${i + 1}` : `${path}.${i + 1}`));
+        tolerant(() => visit(child, subPath(path, i + 1), inMessage));
       });
     } else if (
       (type === 'message/rfc822' || type === 'message/global') &&
       IDENTITY.has(part.transferEncoding)
     ) {
-      visit(part.innerMessage(), path === '' ? '1' : `${path}.1`);
+      visit(part.innerMessage(), subPath(path, 1), true);
     }
   };
-  tolerant(() => within(entity, ''));
+  tolerant(() => within(entity, '', false));
   return found;
 }
 
+/** Place of the nth part of what is at `path`, counted from 1; the top entity's path is empty. */
+export function subPath(path: string, n: number): string {
+  return path === '' ? `${n}` : `${path}.${n}`;
+}
+
 /** A malformed part holds no S/MIME part that a reader would open; it must not hide its siblings either. */
-function tolerant(visit: () => void): void {
+export function tolerant(visit: () => void): void {
   try {
     visit();
   } catch (error) {

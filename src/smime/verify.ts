@@ -16,6 +16,7 @@ import type { Certificate } from '../x509/certificate.js';
 import { normalizeEmail } from '../x509/name.js';
 import { PathBudget, type PathReason, type PathResult, validatePath } from '../x509/path.js';
 import { type Mailbox, readSenders } from './addresses.js';
+import { type Coverage, coverage } from './coverage.js';
 import { readInput, type SmimeInput } from './input.js';
 import type { MimeEntity } from './mime.js';
 import { canonicalize } from './transfer.js';
@@ -79,8 +80,11 @@ export interface CounterSignature extends SignerVerdict {
   problems: readonly Problem[];
 }
 
-export interface Verdict {
-  /** Nothing is wrong: every signer is valid and trusted, and each address in From, if there is one, is a signer's. */
+export interface Verdict extends Coverage {
+  /**
+   * Nothing is wrong: every signer is valid and trusted, each address in From, if there is one, is a signer's, and no part
+   * of the mail is without the signature (its header always is).
+   */
   valid: boolean;
   signers: SignerVerdict[];
   /** Everything that is wrong, in order of detection; empty if the verdict is valid. */
@@ -97,8 +101,6 @@ export interface Verdict {
   sender: string[];
   /** There is a From, and each address in it is a valid signer's. False of a MIME entity or CMS object, which has none. */
   senderVerified: boolean;
-  /** Of multipart/signed: octets outside the signed part that a reader may show. The header of a mail never is covered. */
-  uncovered: { preamble: number; epilogue: number };
 }
 
 /**
@@ -110,7 +112,7 @@ export interface Verdict {
  */
 export async function verify(message: Uint8Array, options: VerifyOptions): Promise<Verdict> {
   const { now = new Date() } = options;
-  const input = readInput(message);
+  const input = readInput(message, { signedPart: true });
   if (input.contentInfo.contentType === OID.envelopedData) {
     throw new MailsealError('NOT_SIGNED', 'the message is encrypted; decrypt it, then verify what it holds');
   }
@@ -130,6 +132,11 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     counterSignatures: judgeCounters(results[i] as SignerResult, court),
   }));
   const sender = input.mail === undefined ? NO_SENDER : checkSender(input.mail, signers, problems);
+  const { covered, uncovered } = coverage(input);
+  if (covered !== undefined && uncovered.parts.length > 0) {
+    const parts = uncovered.parts.map(({ path, type }) => `part ${path} (${type})`).join(', ');
+    problems.push({ code: 'PARTLY_SIGNED', message: `part ${covered.path} is signed, but not ${parts}` });
+  }
   return {
     valid: problems.length === 0,
     signers,
@@ -138,7 +145,8 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     certificates: signed.certificates,
     detached: signed.content === undefined,
     ...sender,
-    uncovered: uncovered(input),
+    ...(covered && { covered }),
+    uncovered,
   };
 }
 
@@ -283,9 +291,3 @@ const addressOf = ({ address }: Mailbox): string => normalizeEmail(address) ?? a
 
 const impostor = ({ nameAddress, address }: Mailbox) =>
   `the name in From looks like the address ${nameAddress}, but the mail is from ${address}`;
-
-function uncovered({ mail, signedEntity }: SmimeInput): Verdict['uncovered'] {
-  if (mail === undefined || signedEntity === undefined) return { preamble: 0, epilogue: 0 };
-  const { preamble, epilogue } = mail.multipart();
-  return { preamble: preamble.end - preamble.start, epilogue: epilogue.end - epilogue.start };
-}
