@@ -3,7 +3,8 @@
  * no EC certificate, and crashes on importing an EC key.)
  */
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
@@ -116,5 +117,35 @@ describe.skipIf(!hasOpenssl)('openssl cms', () => {
       ).toBe(true);
       expect(toHex((await decrypt(theirs, curve)).content)).toBe(toHex(CONTENT));
     }
+  });
+});
+
+/**
+ * The rival of the benchmarks, where it is installed (bench/README.md). It has no AuthEnvelopedData, and of key agreement it
+ * opens only what has a ukm: without one it hashes an empty one. What it writes is in vectors/made-with-pkijs.
+ */
+const rivals = new URL('../bench/rivals/package.json', import.meta.url);
+const hasPkijs = existsSync(new URL('node_modules/pkijs/package.json', rivals));
+
+describe.skipIf(!hasPkijs)(`pkijs${hasPkijs ? '' : ' (not installed: npm ci in bench/rivals)'}`, () => {
+  const buffer = (bytes: Uint8Array) => new Uint8Array(bytes).buffer;
+
+  async function openWithPkijs(message: Uint8Array, index: number, parameters: object): Promise<Uint8Array> {
+    const require = createRequire(rivals);
+    const pkijs = require('pkijs');
+    const { Crypto } = require('@peculiar/webcrypto');
+    const crypto = new Crypto();
+    pkijs.setEngine('peculiar', new pkijs.CryptoEngine({ name: 'peculiar', crypto }));
+    const { content } = pkijs.ContentInfo.fromBER(buffer(message));
+    const enveloped = new pkijs.EnvelopedData({ schema: content });
+    return new Uint8Array(await enveloped.decrypt(index, parameters));
+  }
+
+  it.each([16, 24, 32])('opens what we encrypt under a shared key of %i octets', async (length) => {
+    const shared = { keyIdentifier: utf8('id'), key: new Uint8Array(length).fill(length) };
+    const message = encryptData(CONTENT, { sharedKeys: [shared] });
+    expect(toHex(await openWithPkijs(message, 0, { preDefinedData: buffer(shared.key) }))).toBe(
+      toHex(CONTENT),
+    );
   });
 });

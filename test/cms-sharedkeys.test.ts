@@ -354,6 +354,23 @@ describe('PWRI-KEK', () => {
     expect(error.message).toContain(`${cost * 9} hash blocks or more, the limit is ${cost * 9 - 1}`);
   });
 
+  it('every octet changed gives the content or a coded error, cut at every octet an error', async () => {
+    const message = envelope(pwri({ keyLength: 32 }));
+    const secrets = { passwords, maxPasswordCost: 100_000 }; // a changed iteration count would take its time
+    for (let at = 0; at < message.length; at++) {
+      await expect(decrypt(message.slice(0, at), secrets)).rejects.toBeInstanceOf(MailsealError);
+      for (const flip of [0x01, 0xff]) {
+        const changed = message.slice();
+        changed[at] = (changed[at] as number) ^ flip;
+        try {
+          expect(toHex((await decrypt(changed, secrets)).content)).toBe(toHex(CONTENT));
+        } catch (error) {
+          expect(error, `octet ${at} ^ ${flip}`).toBeInstanceOf(MailsealError);
+        }
+      }
+    }
+  });
+
   it('what needs no password is tried first, and a recipient that is refused keeps nobody else out', async () => {
     const kek = writeDer((w) =>
       w.implicitConstructed(2, (w) => {
