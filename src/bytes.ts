@@ -13,7 +13,7 @@ export function assertOneOf(value: string, allowed: readonly string[], what: str
 
 /** A Buffer on the same memory, for Node's fast codecs. */
 export function buffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** A copy. Not `bytes.slice()`: of a Buffer that is a view, and wiping or changing it would reach the original. */
@@ -27,7 +27,7 @@ export function plain(bytes: Uint8Array): Uint8Array {
 }
 
 /** From here on, filling new memory with zeros is a noticeable part of filling it with something else. */
-const BIG = 1 << 16;
+const BIG = 1 << 12;
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
@@ -54,6 +54,12 @@ export function inPieces(parts: readonly Uint8Array[]): Pieces {
   let byteLength = 0;
   for (const part of parts) byteLength += part.length;
   return { byteLength, [Symbol.iterator]: () => parts[Symbol.iterator]() };
+}
+
+/** All in one array. A single piece is not copied. */
+export function join(pieces: Iterable<Uint8Array>): Uint8Array {
+  const parts = [...pieces];
+  return parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts);
 }
 
 /** Compares public octets; for secrets use {@link constantTimeEqual}. */

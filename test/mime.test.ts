@@ -302,6 +302,48 @@ describe('multiparts', () => {
     expect(read.multipart().parts.map((part) => text(part.bytes))).toEqual(['\none', '\ntwo\n']);
   });
 
+  test('delimiters are whole lines, whatever stands around them', () => {
+    const piece = fc.constantFrom(
+      '\r\n',
+      '\n',
+      '\r',
+      '--b',
+      '--',
+      '-',
+      'b',
+      ' ',
+      'x',
+      '\r\n--b\r\n',
+      '\n--b--\n',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+        const body = `--b\n${pieces.join('')}`;
+        const parts: string[] = [];
+        let part: string | undefined;
+        let closed = false;
+        for (const line of body.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
+          const delimiter = /^--b(--)?[ \t]*(?:\r?\n)?$/.exec(line);
+          if (delimiter === null) {
+            part += line;
+            continue;
+          }
+          if (part !== undefined) parts.push(part.replace(/\r?\n$/, ''));
+          part = '';
+          closed = delimiter[1] !== undefined;
+          if (closed) break;
+        }
+        if (!closed) parts.push(part as string);
+        const read = parseEntity(
+          bytes(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${body}`),
+        ).multipart();
+        expect(read.parts.map((one) => text(one.bytes))).toEqual(parts);
+        expect(read.closed).toBe(closed);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   test('CR alone does not end a delimiter line', () => {
     expect(failure(() => multipart('--b\rx').multipart())).toMatch(/^MIME_MALFORMED@/);
     expect(failure(() => multipart('--b\r\r\nx').multipart())).toMatch(/^MIME_MALFORMED@/);
@@ -914,6 +956,10 @@ describe('time grows with the size, not with its square', () => {
     [
       'almost the boundary',
       (n: number) => read(`${type.replace('=b', `=${'a'.repeat(60)}`)}${'a'.repeat(10 * n)}`),
+    ],
+    [
+      'the boundary many times in a line',
+      (n: number) => read(`${type.replace('=b', `=${'-'.repeat(60)}`)}${'-'.repeat(10 * n)}`),
     ],
     ['line ends', (n: number) => read(`A: b\r\n\r\n${'\n\r'.repeat(n)}`)],
     [

@@ -2,7 +2,7 @@
  * DER encoding (X.690 sections 8, 10 and 11), children as closures: a constructed value's length is patched in when
  * its closure returns. Used by everything that makes certificates' relatives, PFX and CMS.
  */
-import { assertBytes, concat, type Pieces, utf8 } from '../bytes.js';
+import { assertBytes, concat, inPieces, type Pieces, utf8 } from '../bytes.js';
 import type { Tag } from './tags.js';
 
 /** Encodes what `build` writes: usually one value. */
@@ -49,6 +49,7 @@ export class DerWriter {
     const byteLength = this.#length + this.#bigLength;
     const written = this.#take();
     const big = this.#big;
+    if (big.length === 0) return inPieces([written]);
     return {
       byteLength,
       *[Symbol.iterator]() {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { context } from '../asn1/tags.js';
 import { writeDer } from '../asn1/write.js';
-import { assertBytes, concat, type Pieces, toHex, wipe } from '../bytes.js';
+import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { type EncryptionCipher, encryptContent, encryptionKind, writeContentCipher } from './ciphers.js';
@@ -46,7 +46,7 @@ export interface EncryptOptions {
 
 /** {@link envelopedPieces} in one. */
 export function encryptData(content: Uint8Array, options: EncryptOptions): Uint8Array {
-  return concat([...envelopedPieces(content, options).pieces]);
+  return join(envelopedPieces(content, options).pieces);
 }
 
 /**

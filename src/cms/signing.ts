@@ -6,7 +6,7 @@
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, concat, equal, inPieces, type Pieces } from '../bytes.js';
+import { assertBytes, equal, inPieces, join, type Pieces } from '../bytes.js';
 import { computeDigest } from '../x509/digests.js';
 import { writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
@@ -46,7 +46,7 @@ export interface SignDataOptions {
 
 /** {@link signedPieces} in one. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
-  return concat([...signedPieces(content, options).pieces]);
+  return join(signedPieces(content, options).pieces);
 }
 
 export interface SignedPieces {

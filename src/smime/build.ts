@@ -5,7 +5,7 @@
  *
  * Called by message.ts.
  */
-import { assertBytes, buffer, concat, inPieces, type Pieces, toHex } from '../bytes.js';
+import { assertBytes, buffer, concat, inPieces, join, type Pieces, toHex } from '../bytes.js';
 import { type HeaderField, parseHeaders } from './headers.js';
 import type { Range } from './mime.js';
 import { canonicalize, encodeBase64Lines } from './transfer.js';
@@ -33,7 +33,8 @@ function isContentField(field: HeaderField): boolean {
 
 /**
  * Parts a message for signing or encrypting. A text without any header is a body.
- * @returns views of the message where that is possible: the entity, where its fields stand behind the others
+ * @returns views of the message, where the fields that go together stand together: those of the content mostly come last,
+ *   and the body may be big
  * @throws MailsealError MIME_MALFORMED with the offset, LIMIT_LENGTH
  */
 export function splitMessage(message: Uint8Array): SplitMessage {
@@ -49,7 +50,7 @@ export function splitMessage(message: Uint8Array): SplitMessage {
   const view = ({ start, end }: Range) => message.subarray(start, end);
   const entity = inner.map(view);
   if (headerEnd === bodyStart) entity.push(CRLF, view(rest)); // there is no blank line yet
-  return { outer: joined(outer.map(view)), entity: joined(entity) };
+  return { outer: join(outer.map(view)), entity: join(entity) };
 }
 
 /** Ranges side by side are one. */
@@ -57,11 +58,6 @@ function append(ranges: Range[], { start, end }: Range): void {
   const last = ranges[ranges.length - 1];
   if (last?.end === start) last.end = end;
   else ranges.push({ start, end });
-}
-
-/** One piece is not copied: mail programs put the fields of the content last, and the body may be big. */
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? (pieces[0] as Uint8Array) : concat(pieces);
 }
 
 /**

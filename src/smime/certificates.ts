@@ -5,7 +5,7 @@
  * Public API.
  */
 import { OID } from '../asn1/oids.js';
-import { assertOneOf, concat, equal } from '../bytes.js';
+import { assertOneOf, equal, join } from '../bytes.js';
 import { contentOfType, writeContentInfo } from '../cms/content.js';
 import { SignedData } from '../cms/signed.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -50,6 +50,6 @@ export function writeCertificates(
     w.set(() => {}); // signerInfos
   });
   return form === 'der'
-    ? concat([...content])
+    ? join(content)
     : buildPkcs7Mime({ outer: new Uint8Array(), smimeType: 'certs-only', content });
 }

@@ -5,7 +5,7 @@
  * Refused: a line that is neither a field nor a continuation, and CR without LF, since one reader would end the
  * header there and another would not; a header over 1 MiB. Called by mime.ts, build.ts and message.ts.
  */
-import { isAscii, isUtf8 } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import { buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 
@@ -21,9 +21,11 @@ const TAB = 0x09;
 const COLON = 0x3a;
 
 /** Text of header octets: UTF-8 (RFC 6532), or ISO 8859-1, which loses nothing, where it is not valid UTF-8. */
-function headerText(octets: Buffer): string {
-  if (isAscii(octets)) return octets.toString('latin1');
-  return isUtf8(octets) ? octets.toString('utf8') : octets.toString('latin1');
+function headerText(source: Buffer, from: number, to: number): string {
+  const text = source.toString('latin1', from, to);
+  return /[\x80-\xff]/.test(text) && isUtf8(source.subarray(from, to))
+    ? source.toString('utf8', from, to)
+    : text;
 }
 
 export class HeaderField {
@@ -68,7 +70,8 @@ export class HeaderField {
     let to = this.end;
     while (from < to && isBlank(this.source[from])) from++;
     while (to > from && isBlank(this.source[to - 1])) to--;
-    return headerText(this.source.subarray(from, to)).replace(/\r?\n/g, '');
+    const text = headerText(this.source, from, to);
+    return text.includes('\n') ? text.replace(/\r?\n/g, '') : text;
   }
 }
 

@@ -5,7 +5,7 @@
  * Public API; used by the command line.
  */
 import { describeOid, OID } from '../asn1/oids.js';
-import { assertBytes, concat } from '../bytes.js';
+import { assertBytes, join } from '../bytes.js';
 import {
   AuthEnvelopedData,
   type EncryptOptions as CmsEncryptOptions,
@@ -41,7 +41,7 @@ export async function sign(message: Uint8Array, options: SignOptions): Promise<U
   const { pieces, digests } = signedPieces(content, { ...options, detached });
   if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
   const micalg = digests.map((digest) => digest.replace(/^sha(?=\d)/, 'sha-')).join(','); // RFC 8551 3.5.3.2
-  return buildMultipartSigned({ outer, content, signature: concat([...pieces]), micalg });
+  return buildMultipartSigned({ outer, content, signature: join(pieces), micalg });
 }
 
 export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;

@@ -20,6 +20,9 @@ export const MAX_PARTS = 10_000;
 /** RFC 2046 section 5.1.1 ends at 70 octets; a few mailers go over it. */
 const MAX_BOUNDARY_LENGTH = 200;
 
+const CR = 0x0d;
+const LF = 0x0a;
+
 /** Offsets in the source. */
 export interface Range {
   start: number;
@@ -171,22 +174,24 @@ export class MimeEntity {
     const boundary = this.boundary();
     const defaultType = this.contentType.type === 'multipart/digest' ? 'message/rfc822' : undefined;
     const text = buffer(this.source).subarray(0, this.end);
-    const needle = Buffer.from(`\n--${boundary}`, 'latin1');
+    const needle = Buffer.from(`--${boundary}`, 'latin1');
     const parts: MimeEntity[] = [];
     let preamble: Range | undefined;
     let partStart = this.bodyStart;
-    // The line end before the body counts, so that a delimiter may be the body's first line.
-    let from = this.bodyStart - 1;
-    for (;;) {
-      const lineFeed = text.indexOf(needle, from);
-      if (lineFeed < 0) break;
-      const delimiter = delimiterEnd(text, lineFeed + needle.length);
+    // The line end before the body counts, so that a delimiter may be the body's first line. Searched for is what stands
+    // behind a line end, which is far rarer than line ends are.
+    for (let from = partStart; ; ) {
+      const at = text.indexOf(needle, from);
+      if (at < 0) break;
+      const delimiter = text[at - 1] === LF ? delimiterEnd(text, at + needle.length) : undefined;
       if (delimiter === undefined) {
-        from = lineFeed + 1;
+        from = text.indexOf(LF, at) + 1; // the next line: of many matches in one only the first is looked at
+        if (from === 0) break;
         continue;
       }
       // Two delimiter lines in a row share a line end: nothing is between them.
-      const partEnd = Math.max(partStart, text[lineFeed - 1] === 0x0d ? lineFeed - 1 : lineFeed);
+      const lineEnd = at - (text[at - 2] === CR ? 2 : 1);
+      const partEnd = Math.max(partStart, lineEnd);
       const range = { start: partStart, end: partEnd };
       if (preamble === undefined) preamble = range;
       else parts.push(this.inside(range, defaultType));
@@ -194,7 +199,7 @@ export class MimeEntity {
         return { boundary, preamble, parts, epilogue: { start: delimiter.end, end: this.end }, closed: true };
       }
       partStart = delimiter.end;
-      from = partStart - 1;
+      from = partStart;
     }
     if (preamble === undefined) throw this.malformed('a multipart without a delimiter', this.bodyStart);
     parts.push(this.inside({ start: partStart, end: this.end }, defaultType));
@@ -214,8 +219,8 @@ function delimiterEnd(text: Buffer, at: number): { end: number; closing: boolean
   let i = closing ? at + 2 : at;
   while (text[i] === 0x20 || text[i] === 0x09) i++;
   if (i >= text.length) return { end: text.length, closing };
-  if (text[i] === 0x0d && text[i + 1] === 0x0a) return { end: i + 2, closing };
-  return text[i] === 0x0a ? { end: i + 1, closing } : undefined;
+  if (text[i] === CR && text[i + 1] === LF) return { end: i + 2, closing };
+  return text[i] === LF ? { end: i + 1, closing } : undefined;
 }
 
 /**
