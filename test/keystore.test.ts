@@ -19,6 +19,7 @@ import { generateSealKey, type KeyStore, openKeyStore, type StoreEntry } from '.
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { Name } from '../src/x509/name.js';
+import { succeedJson } from './helpers/cli.js';
 import { encodeName, generateKey, type IssuedCertificate, issueCertificate } from './helpers/pki.js';
 
 const SEAL_KEY = generateSealKey();
@@ -654,6 +655,87 @@ describe.each(databases)('key store on $name', ({ url }) => {
     );
   });
 
+  describe('a purpose', () => {
+    const uses = async (user = 'alice@example.org') =>
+      (await store.history(user)).map(({ maySign, mayEncrypt }) => [maySign, mayEncrypt]);
+
+    it('keeps a certificate from serving for the other, but not its key from opening mail', async () => {
+      await open();
+      await store.addMany([entry(alice, { purpose: 'signing' }), entry(bob, { purpose: 'encryption' })]);
+      expect(await uses()).toEqual([[true, false]]);
+      expect(await uses('bob@example.org')).toEqual([[false, true]]);
+      await store.signingEntry('alice@example.org', NOW);
+      await store.encryptionCertificates('bob@example.org', NOW);
+      await expect(store.encryptionCertificates('alice@example.org', NOW)).rejects.toThrow(
+        code('KEY_UNSUITABLE', 'none of 1 serves'),
+      );
+      await expect(store.signingEntry('bob@example.org', NOW)).rejects.toThrow(code('KEY_UNSUITABLE'));
+      expect(await store.find([byIssuer(alice), byIssuer(bob)])).toHaveLength(2);
+      // What a certificate is for apart from its users.
+      expect(await store.lookup([byIssuer(alice)])).toMatchObject([{ maySign: true, mayEncrypt: true }]);
+    });
+
+    it('gives nothing that the certificate does not', async () => {
+      await open();
+      const signsOnly = issueCertificate({
+        subject: 'S',
+        emails: ['s@x.org'],
+        keyUsage: ['digitalSignature'],
+      });
+      await store.add(entry(signsOnly, { purpose: 'encryption' }));
+      expect(await uses('s@x.org')).toEqual([[false, false]]);
+    });
+
+    it('is each user’s own', async () => {
+      await open();
+      await store.add(entry(alice, { purpose: 'signing' }));
+      await store.add(entry(alice, { user: 'office@example.org' }));
+      expect([await uses(), await uses('office@example.org')]).toEqual([[[true, false]], [[true, true]]]);
+    });
+
+    it.each(['one by one', 'together'])('is added to another, and never takes one away: %s', async (how) => {
+      await open();
+      const steps = [
+        [entry(alice, { purpose: 'signing' }), 'added', [true, false]],
+        [entry(alice, { purpose: 'signing' }), 'present', [true, false]],
+        [entry(alice, { purpose: 'encryption' }), 'added', [true, true]],
+        [entry(alice, { purpose: 'signing' }), 'present', [true, true]],
+        [entry(alice), 'present', [true, true]],
+      ] as const;
+      if (how === 'together') {
+        const results = await store.addMany(steps.map(([one]) => one));
+        expect(results).toEqual(steps.map(([, outcome]) => ({ outcome })));
+      } else {
+        for (const [one, outcome, expected] of steps) {
+          expect(await store.add(one)).toBe(outcome);
+          expect(await uses()).toEqual([expected]);
+        }
+      }
+      expect(await uses()).toEqual([[true, true]]);
+    });
+
+    it('must be one', async () => {
+      await open();
+      await expect(store.add(entry(alice, { purpose: 'both' as 'signing' }))).rejects.toThrow(RangeError);
+    });
+  });
+
+  it('takes of entries that bring the same the first, together or one by one', async () => {
+    const entries = [
+      entry(alice, { user: 'Alice@example.org' }),
+      entry(alice, { friendlyName: 'second', user: 'alice@example.org' }),
+    ];
+    for (const together of [true, false]) {
+      await store?.close();
+      await open();
+      if (together) await store.addMany(entries);
+      else for (const one of entries) await store.add(one);
+      const [stored] = await store.history('alice@example.org');
+      expect(stored?.friendlyName).toBeUndefined();
+      expect(stored?.users).toEqual(['Alice@example.org']);
+    }
+  });
+
   describe('adding', () => {
     it('the same twice is one', async () => {
       await open();
@@ -1132,6 +1214,147 @@ describe('key store in a SQLite file', () => {
     await fill(alice);
     change(`update settings set value = '7' where name = 'version'`);
     await expect(open()).rejects.toThrow(code('STORE_INVALID', 'version 7', 'reads 2'));
+  });
+
+  describe('of schema version 1', () => {
+    /** What the first version made: without the log of imports, and without purposes. */
+    const makeOld = () =>
+      change(`drop table imports; alter table user_certificates drop column uses;
+              update settings set value = '1' where name = 'version'`);
+
+    it('is brought to the newest when it is opened, and keeps all it has', async () => {
+      await fill(alice, bob);
+      makeOld();
+      const store = await open();
+      expect(await store.history('alice@example.org')).toMatchObject([
+        { hasKey: true, maySign: true, mayEncrypt: true },
+      ]);
+      await store.add(entry(bob, { purpose: 'signing' }));
+      await store.add(entry(carol, { purpose: 'signing' }));
+      expect(await store.history('bob@example.org')).toMatchObject([{ maySign: true, mayEncrypt: true }]);
+      expect(await store.history('carol@example.org')).toMatchObject([{ maySign: true, mayEncrypt: false }]);
+      expect(await store.bulk.logged([new Uint8Array(16)])).toEqual([undefined]);
+      await store.remove({ user: 'alice@example.org' });
+      await store.close();
+      const database = new SqliteDatabase(path, { readonly: true });
+      expect(database.prepare(`select value from settings where name = 'version'`).pluck().get()).toBe('2');
+      database.close();
+    });
+
+    it('has the same tables then as a new one', async () => {
+      await fill(alice);
+      const schema = () => {
+        const database = new SqliteDatabase(path, { readonly: true });
+        const columns = database
+          .prepare(
+            `select t.name as "table", c.name, c.type, c."notnull", c.dflt_value, c.pk from sqlite_schema t, pragma_table_info(t.name) c
+             where t.type = 'table' order by 1, c.cid`,
+          )
+          .all();
+        const indexes = database
+          .prepare(`select name, tbl_name, sql from sqlite_schema where type = 'index' order by name`)
+          .all();
+        database.close();
+        return { columns, indexes };
+      };
+      const fresh = schema();
+      makeOld();
+      await (await open()).close();
+      expect(schema()).toEqual(fresh);
+    });
+
+    it('is not changed for a wrong sealing key', async () => {
+      await fill(alice);
+      makeOld();
+      const before = readFileSync(path);
+      await expect(open(generateSealKey())).rejects.toThrow(code('SEAL_KEY_WRONG'));
+      expect(readFileSync(path).equals(before)).toBe(true);
+    });
+
+    it('is migrated once by several processes that open it', async () => {
+      await fill(alice);
+      makeOld();
+      const sealKey = join(folder, 'seal.key');
+      writeFileSync(sealKey, SEAL_KEY);
+      const args = ['users', '--store', `sqlite:${path}`, '--seal-key', sealKey];
+      const users = await Promise.all(Array.from({ length: 4 }, () => succeedJson<unknown>(args)));
+      for (const listed of users) expect(listed).toMatchObject([{ address: 'alice@example.org' }]);
+    });
+  });
+
+  describe('as a copy to try things on', () => {
+    const scratch = (more = {}) =>
+      openKeyStore(`sqlite:${path}`, { sealKey: SEAL_KEY, scratch: true, ...more });
+
+    it('has all that is there, in the same order, and leaves no trace', async () => {
+      await fill(alice, bob);
+      const before = readFileSync(path);
+      const copy = await scratch();
+      expect(await copy.find([byIssuer(alice)])).toHaveLength(1);
+      expect(await copy.add(entry(bob))).toBe('present');
+      expect(await copy.add(entry(carol))).toBe('added');
+      await copy.remove({ user: 'alice@example.org' });
+      expect((await copy.users()).map(({ address }) => address)).toEqual([
+        'bob@example.org',
+        'carol@example.org',
+      ]);
+      await copy.close();
+      expect(readFileSync(path).equals(before)).toBe(true);
+      expect(existsSync(`${path}-wal`)).toBe(false);
+      const store = await open();
+      expect((await store.users()).map(({ address }) => address)).toEqual([
+        'alice@example.org',
+        'bob@example.org',
+      ]);
+      await store.close();
+    });
+
+    it('does not keep others from writing', async () => {
+      await fill(alice);
+      const copy = await scratch();
+      await copy.add(entry(carol));
+      const store = await open();
+      expect(await store.add(entry(bob))).toBe('added');
+      expect((await copy.users()).map(({ address }) => address)).toEqual([
+        'alice@example.org',
+        'carol@example.org',
+      ]);
+      await Promise.all([copy.close(), store.close()]);
+    });
+
+    it('is empty where there is no store, unless there has to be one', async () => {
+      path = newPath();
+      const copy = await scratch();
+      await copy.add(entry(alice));
+      expect(await copy.users()).toHaveLength(1);
+      await copy.close();
+      expect(existsSync(path)).toBe(false);
+      await expect(scratch({ create: false })).rejects.toThrow(code('IO', 'no key store at'));
+      const inMemory = await openKeyStore('sqlite::memory:', { sealKey: SEAL_KEY, scratch: true });
+      expect(await inMemory.add(entry(alice))).toBe('added');
+      await inMemory.close();
+    });
+
+    it('of an older schema is brought to the newest, the store itself is not', async () => {
+      await fill(alice);
+      change(`drop table imports; alter table user_certificates drop column uses;
+              update settings set value = '1' where name = 'version'`);
+      const before = readFileSync(path);
+      const copy = await scratch();
+      expect(await copy.add(entry(bob, { purpose: 'signing' }))).toBe('added');
+      await copy.close();
+      expect(readFileSync(path).equals(before)).toBe(true);
+    });
+
+    it('takes the sealing key of the store, and no other database', async () => {
+      await fill(alice);
+      await expect(scratch({ sealKey: generateSealKey() })).rejects.toThrow(code('SEAL_KEY_WRONG'));
+      path = newPath();
+      change('create table bookmarks (url text)');
+      await expect(scratch()).rejects.toThrow(code('STORE_INVALID'));
+      writeFileSync(path, 'x');
+      await expect(scratch()).rejects.toThrow(code('STORE_INVALID'));
+    });
   });
 
   it.each([

@@ -121,7 +121,7 @@ class Rate {
     const last = this.#marks.at(-1) as { at: number };
     if (at - last.at < RATE_STEP_MS) return;
     this.#marks.push({ at, done });
-    while (this.#marks.length > 2 && at - (this.#marks[1] as { at: number }).at > RATE_MS)
+    while (this.#marks.length > 2 && at - (this.#marks[1] as { at: number }).at >= RATE_MS)
       this.#marks.shift();
   }
 
@@ -136,7 +136,7 @@ class Rate {
 
   /** As in `1:05`, or `-` while nothing is known. */
   left(count: number): string {
-    const seconds = Math.ceil(count / this.#perMillisecond / 1000);
+    const seconds = Math.round(count / this.#perMillisecond / 1000);
     if (!Number.isFinite(seconds)) return '-';
     const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
     const two = (number: number) => String(number).padStart(2, '0');

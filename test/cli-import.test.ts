@@ -1,0 +1,323 @@
+/** `mailseal import`: which files it takes, the CSV in its forms, dry runs, progress. cli.test.ts has the plain uses. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { progress } from '../src/cli/terminal.js';
+import type { ImportReport } from '../src/import.js';
+import { everPrinted, expectFailure, mailseal, succeed, succeedJson } from './helpers/cli.js';
+import { temporaryFolder } from './helpers/peers.js';
+import { certBag, pfx, safe, shroudedKeyBag } from './helpers/pfx.js';
+import { issueCertificate } from './helpers/pki.js';
+
+const folder = temporaryFolder();
+const path = (name: string) => join(folder, name);
+const PASSWORD = 'battery staple';
+const COMMA = 'secret, horse';
+const anywhere = { cwd: folder, env: { MAILSEAL_PASSWORD: PASSWORD } };
+const into = (name: string) => ['--store', `sqlite:${name}.db`, '--seal-key', 'seal.key'];
+type Report = ImportReport & { passedOver: string[]; dryRun: boolean };
+
+const pfxOf = (name: string, password = PASSWORD, keyUsage?: 'signing' | 'encryption') => {
+  const { privateKey, certificate } = issueCertificate({
+    subject: name,
+    emails: [`${name}@x.org`],
+    ...(keyUsage && { keyUsage: [keyUsage === 'signing' ? 'digitalSignature' : 'keyAgreement'] }),
+  });
+  return pfx({ safes: [safe([shroudedKeyBag(privateKey, password), certBag(certificate)])], password });
+};
+
+beforeAll(() => {
+  writeFileSync(path('seal.key'), '07'.repeat(32));
+  mkdirSync(path('export/2023/old'), { recursive: true });
+  mkdirSync(path('export/2024'));
+  mkdirSync(path('csv'));
+  writeFileSync(path('export/anna.p12'), pfxOf('anna'));
+  writeFileSync(path('export/bert (old).p12'), pfxOf('bert'));
+  writeFileSync(path('export/[c].p12'), pfxOf('carl'));
+  writeFileSync(path('export/2023/dora.pfx'), pfxOf('dora'));
+  writeFileSync(path('export/2023/old/emil.P12'), pfxOf('emil'));
+  writeFileSync(path('export/2024/frida.p12'), pfxOf('frida'));
+  writeFileSync(path('export/2024/notes.txt'), 'remember the milk');
+  writeFileSync(path('comma.p12'), pfxOf('comma', COMMA));
+  writeFileSync(path('signer.p12'), pfxOf('signer', PASSWORD, 'signing'));
+});
+
+const names = ({ rows }: Report) => rows.map(({ name }) => name);
+let count = 0;
+const importing = (args: readonly string[], input?: string) =>
+  succeedJson<Report>(['import', ...args, ...into(`store${++count}`)], {
+    ...anywhere,
+    ...(input !== undefined && { input }),
+  });
+
+describe.concurrent('files', () => {
+  const patterns: [string, string[]][] = [
+    ['export/*.p12', ['export/[c].p12', 'export/anna.p12', 'export/bert (old).p12']],
+    [
+      'export/**/*.p12',
+      ['export/2024/frida.p12', 'export/[c].p12', 'export/anna.p12', 'export/bert (old).p12'],
+    ],
+    [
+      'export/**/*.{p12,pfx,P12}',
+      [
+        'export/2023/dora.pfx',
+        'export/2023/old/emil.P12',
+        'export/2024/frida.p12',
+        'export/[c].p12',
+        'export/anna.p12',
+        'export/bert (old).p12',
+      ],
+    ],
+    ['export/20??/*.p*', ['export/2023/dora.pfx', 'export/2024/frida.p12']],
+    ['export/202[0-3]', ['export/2023/dora.pfx', 'export/2023/old/emil.P12']],
+    ['./export/a*', ['export/anna.p12']],
+  ];
+  it.each(patterns)('that match %s, in order', async (pattern, expected) => {
+    expect(names(await importing([pattern]))).toEqual(expected);
+  });
+
+  it('that match an absolute pattern', async () => {
+    expect(names(await importing([`${folder}/export/b*`]))).toEqual([path('export/bert (old).p12')]);
+  });
+
+  it('go by their name before what it would match', async () => {
+    const report = await importing(['export/bert (old).p12', 'export/[c].p12']);
+    expect(names(report)).toEqual(['export/bert (old).p12', 'export/[c].p12']);
+  });
+
+  it('are taken once, whatever names them', async () => {
+    const report = await importing(['export/anna.p12', 'export/a*.p12', 'export']);
+    expect(names(report).filter((name) => name.includes('anna'))).toHaveLength(1);
+    expect(report.totals).toMatchObject({ files: 6, imported: 6 });
+    expect(report.passedOver).toEqual(['export/2024/notes.txt']);
+  });
+
+  it('of a list, one a line or ended by NUL, also from standard input', async () => {
+    const list = ['export/anna.p12', 'export/2024', 'export/[c].p12'];
+    const expected = ['export/anna.p12', 'export/2024/frida.p12', 'export/[c].p12'];
+    writeFileSync(path('list.txt'), `\ufeff${list.join('\r\n')}\r\n\r\n`);
+    expect(names(await importing(['--files', 'list.txt']))).toEqual(expected);
+    expect(names(await importing(['--files', '-'], list.join('\n')))).toEqual(expected);
+    expect(names(await importing(['--files', '-'], `${list.join('\0')}\0`))).toEqual(expected);
+    expect(names(await importing(['comma.p12', '--files', 'list.txt', '--passwords', 'all.csv']))).toEqual([
+      'comma.p12',
+      ...expected,
+    ]);
+  });
+  beforeAll(() => {
+    writeFileSync(
+      path('all.csv'),
+      `file,password\n${['anna.p12', 'frida.p12', '[c].p12'].map((name) => `${name},${PASSWORD}\n`).join('')}comma.p12,"${COMMA}"\n`,
+    );
+  });
+
+  it('that nothing matches are failures, and the others are imported', async () => {
+    const run = await mailseal(
+      ['import', 'no*.p12', 'gone.p12', 'export/anna.p12', ...into('gone')],
+      anywhere,
+    );
+    expect(run.stderr.trimEnd().split('\n')).toEqual([
+      'mailseal: IO: no*.p12: no such file, and none that it matches as a pattern',
+      "mailseal: IO: gone.p12: can't be read: ENOENT: no such file or directory",
+    ]);
+    expect(run.stdout.toString()).toMatch(/^1 imported, 0 there already, 2 failed/);
+    expect(run.status).toBe(1);
+  });
+
+  const misuse: [string, string[], RegExp][] = [
+    ['none at all', [], /which PFX files\?/],
+    ['standard input for one', ['-'], /--files - reads names there/],
+    ['an empty list', ['--files', '/dev/null'], /no PFX file in \/dev\/null/],
+    ['an empty CSV', ['--passwords', '/dev/null'], /no file in \/dev\/null/],
+    ['half a thread', ['export', '--workers', '0.5'], /number from 0 to 256/],
+    ['threads without end', ['export', '--workers', '257'], /number from 0 to 256/],
+  ];
+  it.each(misuse)('can’t be %s', async (_, args, says) => {
+    const line = expectFailure(await mailseal(['import', ...args, ...into('misuse')], anywhere), 'USAGE');
+    expect(line).toMatch(says);
+    expect(existsSync(path('misuse.db'))).toBe(false);
+  });
+});
+
+describe.concurrent('the CSV', () => {
+  const write = (name: string, text: string) => writeFileSync(path(name), text);
+  const quoted = `"${COMMA}"`;
+
+  it.each([
+    ['without a header', `export/anna.p12,${PASSWORD}\ncomma.p12,${quoted}\n`],
+    ['with one', `file,password\nexport/anna.p12,${PASSWORD}\ncomma.p12,${quoted}\n`],
+    [
+      'with one in another order and case',
+      `Purpose,User,PASSWORD,File\n,,${PASSWORD},export/anna.p12\n,,${quoted},comma.p12\n`,
+    ],
+    ['with empty columns', `export/anna.p12,${PASSWORD},,\ncomma.p12,${quoted},\n`],
+  ])('%s is the list of files itself', async (name, text) => {
+    const csv = `list ${name.replaceAll(/\W/g, '-')}.csv`;
+    write(csv, text);
+    const report = await importing(['--passwords', csv]);
+    expect(names(report)).toEqual(['export/anna.p12', 'comma.p12']);
+    expect(report.totals).toMatchObject({ imported: 2 });
+  });
+
+  it('in a folder names files relative to itself', async () => {
+    write('csv/list.csv', `../export/anna.p12,${PASSWORD}\n${path('comma.p12')},${quoted}\nnowhere.p12,x\n`);
+    const run = await mailseal(
+      ['import', '--passwords', 'csv/list.csv', '--json', ...into('relative')],
+      anywhere,
+    );
+    const report = JSON.parse(run.stdout.toString()) as Report;
+    expect(report.rows.map(({ name, outcome }) => [name, outcome])).toEqual([
+      ['export/anna.p12', 'imported'],
+      [path('comma.p12'), 'imported'],
+      ['csv/nowhere.p12', 'failed'],
+    ]);
+  });
+
+  it('says whose the keys are and what for, before --user', async () => {
+    write(
+      'owners.csv',
+      `export/anna.p12,${PASSWORD},one@x.org,smimeSigning
+       export/2024/frida.p12,${PASSWORD},Two@X.org,SMIMEENCRYPTION
+       export/2023/dora.pfx,${PASSWORD},,unassigned`.replaceAll(/^ +/gm, ''),
+    );
+    await succeed(
+      ['import', '--passwords', 'owners.csv', '--user', 'all@x.org', ...into('owners')],
+      anywhere,
+    );
+    const uses = async (user: string) =>
+      (
+        await succeedJson<{ maySign: boolean; mayEncrypt: boolean }[]>(
+          ['users', user, ...into('owners')],
+          anywhere,
+        )
+      ).map(({ maySign, mayEncrypt }) => [maySign, mayEncrypt]);
+    expect(await uses('one@x.org')).toEqual([[true, false]]);
+    expect(await uses('two@x.org')).toEqual([[false, true]]);
+    expect(await uses('all@x.org')).toEqual([[true, true]]);
+    const users = await succeedJson<{ address: string }[]>(['users', ...into('owners')], anywhere);
+    expect(users.map(({ address }) => address)).toEqual(['all@x.org', 'one@x.org', 'Two@x.org']);
+  });
+
+  it('notes a purpose that a certificate can’t serve', async () => {
+    write('unfit.csv', `signer.p12,${PASSWORD},,smimeEncryption\n`);
+    const run = await succeed(['import', '--passwords', 'unfit.csv', ...into('unfit')], anywhere);
+    expect(run.stderr).toBe(
+      'mailseal: KEY_UNSUITABLE: signer.p12: left out: CN=signer is to be used for encryption only, and its certificate is not for that\n',
+    );
+  });
+
+  it('may have a file for several users, and several passwords for one', async () => {
+    write(
+      'several.csv',
+      `comma.p12,wrong\ncomma.p12,${quoted},a@x.org\ncomma.p12,${quoted}\ncomma.p12,${quoted},b@x.org\n`,
+    );
+    for (const paths of [[], ['comma.p12']]) {
+      const report = await importing([...paths, '--passwords', 'several.csv']);
+      expect(names(report)).toEqual(['comma.p12', 'comma.p12', 'comma.p12']);
+      expect(report.totals).toMatchObject({ imported: 3 });
+    }
+  });
+
+  const wrong: [string, string, RegExp][] = [
+    ['one column', 'anna.p12\n', /row 1: expected the columns file,password\[,user\]\[,purpose\]/],
+    ['five columns', `a,b,c@x.org,unassigned,e\n`, /row 1: expected/],
+    [
+      'a password with a comma that is not quoted',
+      `x.p12,y\ncomma.p12,${COMMA}\n`,
+      /row 2: the user is no mail address/,
+    ],
+    ['a purpose that is none', 'x.p12,hunter2,,both\n', /row 1: the purpose is none of smimeSigning/],
+    ['a name of an object’s property for a purpose', 'x.p12,hunter2,,constructor\n', /row 1: the purpose/],
+    ['no name of a file', ',hunter2\n', /row 1: no file/],
+    ['a row shorter than the header', 'file,password,user\nx.p12,hunter2\n', /row 2: not as many columns/],
+    ['an unknown column', 'file,password,colour\nx.p12,hunter2,red\n', /row 1: expected the columns/],
+    ['a column twice', 'file,password,file\nx.p12,hunter2,y\n', /row 1: expected the columns/],
+  ];
+  it.each(wrong)('with %s is refused, and no field of it is quoted', async (name, text, says) => {
+    const csv = `wrong ${name.replaceAll(/\W/g, '-')}.csv`;
+    write(csv, text);
+    const args = ['import', 'export/anna.p12', '--passwords', csv, ...into('wrong')];
+    const line = expectFailure(await mailseal(args, anywhere), 'USAGE');
+    expect(line).toMatch(says);
+    expect(line).not.toMatch(/hunter2|secret|both|constructor|colour/);
+    expect(existsSync(path('wrong.db'))).toBe(false);
+  });
+});
+
+describe.concurrent('a dry run', () => {
+  it('reports what would come of each file, and makes no store', async () => {
+    const args = ['import', 'export/anna.p12', 'comma.p12', 'export/anna.p12', '--dry-run', ...into('dry')];
+    const run = await mailseal(args, anywhere);
+    expect(run.stdout.toString()).toBe(
+      '1 imported, 0 there already, 1 failed; 1 keys, 1 certificates (a dry run: nothing was written)\n',
+    );
+    expect(run.stderr).toMatch(/^mailseal: PFX_WRONG_PASSWORD: comma\.p12: /);
+    expect(run.status).toBe(1);
+    expect(readdirSync(folder).filter((name) => name.startsWith('dry.db'))).toEqual([]);
+  });
+
+  it('knows what is there, and leaves the store octet for octet', async () => {
+    await succeed(['import', 'export/anna.p12', ...into('there')], anywhere);
+    const before = readFileSync(path('there.db'));
+    for (const workers of ['0', '2']) {
+      const args = ['export', '--dry-run', '--workers', workers, '--json', ...into('there')];
+      const report = JSON.parse((await mailseal(['import', ...args], anywhere)).stdout.toString()) as Report;
+      expect(report.dryRun).toBe(true);
+      expect(report.rows.find(({ name }) => name === 'export/anna.p12')?.outcome).toBe('present');
+      expect(report.totals.imported).toBe(5);
+      expect(readFileSync(path('there.db')).equals(before)).toBe(true);
+    }
+    const real = await mailseal(['import', 'export', '--json', ...into('there')], anywhere);
+    expect((JSON.parse(real.stdout.toString()) as Report).totals.imported).toBe(5);
+  });
+
+  it('needs the sealing key of the store', async () => {
+    await succeed(['import', 'export/anna.p12', ...into('sealed')], anywhere);
+    writeFileSync(path('other.key'), '08'.repeat(32));
+    const args = ['import', 'export', '--dry-run', '--store', 'sqlite:sealed.db', '--seal-key', 'other.key'];
+    expectFailure(await mailseal(args, anywhere), 'SEAL_KEY_WRONG');
+  });
+});
+
+describe('progress without a terminal', () => {
+  const lines: string[] = [];
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+    lines.length = 0;
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
+
+  it('is a line now and then, with the rate of the last seconds and what is left by it', () => {
+    const shown = progress(20_000, 'files');
+    for (let second = 1; second <= 40; second++) {
+      vi.advanceTimersByTime(1000);
+      // Fast at first: what an earlier run did.
+      shown.step(second <= 10 ? second * 1000 : 10_000 + (second - 10) * 100, 'a.p12');
+    }
+    shown.stop();
+    expect(lines).toEqual([
+      'mailseal: 10000 of 20000 files, 1000/s, 0:10 left\n',
+      'mailseal: 11000 of 20000 files, 100/s, 1:30 left\n',
+      'mailseal: 12000 of 20000 files, 100/s, 1:20 left\n',
+      'mailseal: 13000 of 20000 files, 100/s, 1:10 left\n',
+    ]);
+  });
+
+  it('is nothing for what takes a moment', () => {
+    const shown = progress(10, 'files');
+    vi.advanceTimersByTime(900);
+    shown.step(10, 'a.p12');
+    shown.stop();
+    expect(lines).toEqual([]);
+  });
+});
+
+describe('afterwards', () => {
+  it('no password was ever printed', () => {
+    expect(everPrinted([PASSWORD, COMMA, 'secret', 'hunter2'])).toEqual([]);
+  });
+});
