@@ -46,6 +46,7 @@ export type ErrorCode =
   | 'SIGNER_UNKNOWN' // the signer's certificate is not at hand
   | 'SIGNATURE_WEAK' // made with SHA-1 or a key that can be broken
   | 'SENDER_MISMATCH' // a mail whose From is not the signer's address
+  | 'FROM_MISMATCH' // a mail whose From is not the one in its signed header
   | 'PARTLY_SIGNED' // a mail with parts that the signature does not cover
   | 'CONTENT_MISSING' // a detached signature, and not what it is over
   // Use and environment.

@@ -47,6 +47,9 @@ export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx
 export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
 export { readCertificates, type WriteCertificatesOptions, writeCertificates } from './smime/certificates.js';
 export { compress, type Decompressed, decompress } from './smime/compress.js';
+export type { Coverage, PartRange } from './smime/coverage.js';
+export type { HeaderPolicy, HeaderPolicyName } from './smime/headerpolicy.js';
+export { removeLegacyDisplay } from './smime/legacydisplay.js';
 export {
   type Decrypted,
   type DecryptOptions,
@@ -56,6 +59,13 @@ export {
   type SignOptions,
   sign,
 } from './smime/message.js';
+export type {
+  FieldProtection,
+  HeaderDifference,
+  HeaderValue,
+  ProtectedField,
+  ProtectedHeaders,
+} from './smime/protectedheaders.js';
 export {
   type CounterSignature,
   type Problem,

@@ -19,10 +19,30 @@ import type { SharedSecrets } from '../cms/sharedkeys.js';
 import { type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
+import type { HeaderPolicy, HeaderPolicyName } from './headerpolicy.js';
+import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
+import { classify, parseEntity } from './mime.js';
+import { protectHeaders } from './protect.js';
+import {
+  applyProtected,
+  type FoundHeaders,
+  mayBeLayer,
+  mayProtectInside,
+  type ProtectedHeaders,
+  protectedHeadersIn,
+} from './protectedheaders.js';
 import { prepareEntity } from './sevenbit.js';
 
 export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'includeCertificates'> {
+  /**
+   * Protect the header fields (RFC 9788). `clear`: of a mail that is only signed; the outer header stays as it is. A policy:
+   * of a mail that is then encrypted; the outer header becomes what the policy leaves of it, and `encrypt` keeps that. The
+   * baseline policy makes Subject `[...]`. Default: no field is signed.
+   */
+  readonly protectHeaders?: 'clear' | HeaderPolicyName | HeaderPolicy;
+  /** With a policy: fields that readers show and the policy hides are written into the text, too. Default false. */
+  readonly legacyDisplay?: boolean;
   /** multipart/signed, which every mail program shows, or one opaque part. Default true. */
   readonly detached?: boolean;
 }
@@ -36,7 +56,7 @@ export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'incl
 export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
   const { detached = true } = options;
-  const { outer, entity } = splitMessage(message);
+  const { outer, entity } = parted(message, options);
   const content = prepareEntity(entity);
   const { pieces, digests } = signedPieces(content, { ...options, detached });
   if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
@@ -44,17 +64,37 @@ export async function sign(message: Uint8Array, options: SignOptions): Promise<U
   return buildMultipartSigned({ outer, content, signature: join(pieces), micalg });
 }
 
-export type EncryptOptions = Omit<CmsEncryptOptions, 'contentType'>;
+/** A message in two, its header fields protected if that is asked for. */
+function parted(message: Uint8Array, options: Pick<SignOptions, 'protectHeaders' | 'legacyDisplay'>) {
+  const split = splitMessage(message);
+  const { protectHeaders: how, legacyDisplay } = options;
+  if (how !== undefined) return protectHeaders(split, { protectHeaders: how, legacyDisplay });
+  if (legacyDisplay === true) throw new RangeError('legacyDisplay goes with protectHeaders');
+  return split;
+}
+
+export interface EncryptOptions extends Omit<CmsEncryptOptions, 'contentType'> {
+  /**
+   * Protect the header fields (RFC 9788) of a mail that is not signed: all go into what is encrypted, and outside stays what
+   * the policy leaves. Of a mail that `sign` protected, nothing more is to do. Default: no field is encrypted.
+   */
+  readonly protectHeaders?: HeaderPolicyName | HeaderPolicy;
+  /** As that of `sign`. */
+  readonly legacyDisplay?: boolean;
+}
 
 /**
  * Encrypts a message, which may be signed already.
- * @returns a mail with the message's own header fields; those are not encrypted
+ * @returns a mail with the message's own header fields; those are not encrypted, unless they are protected
  * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID
  * @throws RangeError without recipients, or for an option's value that is none
  */
 export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
-  const { outer, entity } = splitMessage(message);
+  if ((options.protectHeaders as string | undefined) === 'clear') {
+    throw new RangeError('the header of a mail that is encrypted is protected with a policy');
+  }
+  const { outer, entity } = parted(message, options);
   const { contentType, pieces } = envelopedPieces(prepareEntity(entity), options);
   const smimeType = contentType === OID.envelopedData ? 'enveloped-data' : 'authEnveloped-data';
   return buildPkcs7Mime({ outer, smimeType, content: pieces });
@@ -67,10 +107,16 @@ export interface DecryptOptions extends SharedSecrets {
 
 export interface Decrypted extends DecryptedContent {
   /**
-   * The mail with its content opened: outer header fields and the decrypted entity, joined when first asked for.
+   * The mail with its content opened: outer header fields and the decrypted entity, joined when first asked for. Protected
+   * fields (RFC 9788) stand in place of those outside, but for a From of another address, which only a signature proves.
    * Undefined if the input was no mail, or if what it holds is no MIME entity that can be read in one way only.
    */
   readonly message: Uint8Array | undefined;
+  /**
+   * Protected header fields, read when first asked for, whether they are in the decrypted entity itself or in a signed one
+   * inside; no signature is verified. Undefined if there are none.
+   */
+  readonly headers: ProtectedHeaders | undefined;
 }
 
 /**
@@ -83,15 +129,49 @@ export interface Decrypted extends DecryptedContent {
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
   const input = readInput(message);
   const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys, options);
-  if (input.mail === undefined || opened.contentType !== OID.data) return { ...opened, message: undefined };
+  if (opened.contentType !== OID.data) return { ...opened, message: undefined, headers: undefined };
   let joined: Uint8Array | undefined;
   return {
     ...opened,
     get message() {
-      joined ??= tryJoin(splitMessage(message).outer, opened.content);
+      if (input.mail === undefined) return undefined;
+      if (joined === undefined) {
+        const found = findHeaders(opened.content, input.mail.headers, false);
+        joined = tryJoin(...applyProtected(splitMessage(message).outer, opened.content, found));
+      }
       return joined;
     },
+    get headers() {
+      return findHeaders(opened.content, input.mail?.headers, true)?.headers;
+    },
   };
+}
+
+/** @param thorough look into what is signed opaquely even where nothing in its first octets tells of protected fields */
+function findHeaders(
+  content: Uint8Array,
+  outside: Headers | undefined,
+  thorough: boolean,
+): FoundHeaders | undefined {
+  let payload = content;
+  try {
+    for (let i = 0; i < MAX_SIGNED_LAYERS && mayBeLayer(payload); i++) {
+      const entity = parseEntity(payload);
+      const smime = classify(entity);
+      if (smime.kind === 'multipart-signed') payload = smime.content.bytes;
+      else if (smime.kind === 'none' || !(thorough || mayProtectInside(entity))) break;
+      else {
+        const { contentType, content } = readInput(payload).contentInfo;
+        const signed = contentType === OID.signedData ? SignedData.parse(content).content : undefined;
+        if (signed === undefined) break;
+        payload = signed;
+      }
+    }
+  } catch (error) {
+    if (error instanceof MailsealError) return undefined; // what is signed can't be read: verify says why
+    throw error;
+  }
+  return protectedHeadersIn(payload, outside);
 }
 
 /**

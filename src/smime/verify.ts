@@ -17,8 +17,9 @@ import { normalizeEmail } from '../x509/name.js';
 import { PathBudget, type PathReason, type PathResult, validatePath } from '../x509/path.js';
 import { type Mailbox, readSenders } from './addresses.js';
 import { type Coverage, coverage } from './coverage.js';
+import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
-import type { MimeEntity } from './mime.js';
+import { type FoundHeaders, type ProtectedHeaders, protectedHeadersIn } from './protectedheaders.js';
 import { canonicalize } from './transfer.js';
 
 export interface VerifyOptions {
@@ -32,6 +33,8 @@ export interface VerifyOptions {
   crls?: readonly Uint8Array[];
   /** What a detached CMS signature is over; a mail brings its own. */
   content?: Uint8Array;
+  /** The message came out of an encrypted one: protected fields that were not left outside count as confidential. */
+  decrypted?: boolean;
   /** Accept SHA-1 in the signatures of certificates and of the message, as old mail has it; never MD5. Default false. */
   allowSha1?: boolean;
 }
@@ -95,7 +98,12 @@ export interface Verdict extends Coverage {
   certificates: readonly Certificate[];
   /** Whether the signature is beside the content (multipart/signed, detached CMS) or around it. */
   detached: boolean;
-  /** Addresses in From; empty if the input is not a mail or has none. */
+  /**
+   * The signed header fields (RFC 9788, or an older scheme), where there are any, and what differs outside. They are to be
+   * shown in place of those of the mail.
+   */
+  headers?: ProtectedHeaders;
+  /** Addresses in From, of the signed fields where those have one; empty if the input is not a mail or has none. */
   from: string[];
   /** Addresses in Sender, which a mailing list may have written. No signature is compared with them. */
   sender: string[];
@@ -131,7 +139,11 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     valid: verdict.problems.length === 0,
     counterSignatures: judgeCounters(results[i] as SignerResult, court),
   }));
-  const sender = input.mail === undefined ? NO_SENDER : checkSender(input.mail, signers, problems);
+  const found = protectedHeadersIn(content, input.mail?.headers, {
+    encrypted: options.decrypted === true,
+    signed: signers.length > 0 && signers.every((signer) => signer.valid),
+  });
+  const sender = checkHeaders(input.mail?.headers, found, signers, problems);
   const { covered, uncovered } = coverage(input);
   if (covered !== undefined && uncovered.parts.length > 0) {
     const parts = uncovered.parts.map(({ path, type }) => `part ${path} (${type})`).join(', ');
@@ -144,6 +156,7 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     content,
     certificates: signed.certificates,
     detached: signed.content === undefined,
+    ...(found && { headers: found.headers }),
     ...sender,
     ...(covered && { covered }),
     uncovered,
@@ -260,13 +273,36 @@ type Sender = Pick<Verdict, 'from' | 'sender' | 'senderVerified'>;
 const NO_SENDER: Sender = { from: [], sender: [], senderVerified: false };
 
 /**
+ * The sender is the one that was signed, where a From was (RFC 9788 section 4). Whoever wrote another address outside poses
+ * as that one to readers that show the outer header, however good the signature is: that is a problem of its own, which
+ * a reader that shows the signed From may pass over if the sender is verified (section 4.4.2).
+ */
+function checkHeaders(
+  outside: Headers | undefined,
+  found: FoundHeaders | undefined,
+  signers: readonly SignerVerdict[],
+  problems: Problem[],
+): Sender {
+  const hasFrom = found !== undefined && found.source.all('from').length > 0;
+  const headers = hasFrom ? found.source : outside;
+  if (headers === undefined) return NO_SENDER;
+  const sender = checkSender(headers, signers, problems);
+  if (hasFrom && found.headers.fromMismatch) {
+    const outer = outside === undefined ? [] : readSenders(outside).from.map(addressOf);
+    const message = `the mail is from ${outer.join(', ') || 'nobody'} outside, but signed is ${sender.from.join(', ') || 'nobody'}`;
+    problems.push({ code: 'FROM_MISMATCH', message });
+  }
+  return sender;
+}
+
+/**
  * RFC 8550 section 3: the address in From is one of a signer's. Every address in every From is held to that, and Sender
  * does not stand in for it, since readers show From; what Sender says is only reported, since mailing lists write it. A
  * certificate without addresses, which the RFC allows, is a valid signer's, but proves no From: otherwise anyone with such
  * a certificate could pose as everybody.
  */
-function checkSender(mail: MimeEntity, signers: readonly SignerVerdict[], problems: Problem[]): Sender {
-  const { from: mailboxes, sender: senders, fromFields, malformed } = readSenders(mail.headers);
+function checkSender(headers: Headers, signers: readonly SignerVerdict[], problems: Problem[]): Sender {
+  const { from: mailboxes, sender: senders, fromFields, malformed } = readSenders(headers);
   const from = mailboxes.map(addressOf);
   const sender = senders.map(addressOf);
   const before = problems.length;
