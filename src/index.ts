@@ -31,6 +31,7 @@ export {
   type AddResult,
   type EncryptionOptions,
   generateSealKey,
+  type KeyPurpose,
   type KeyStore,
   type Match,
   type OpenOptions,
