@@ -35,7 +35,7 @@ const WINDOW_MS = 100;
 const WINDOW_OCTETS = 1 << 20;
 
 /** What is written at once: a transaction costs as much as many files. */
-const WRITE_FILES = 512;
+const WRITE_FILES = 1024;
 const WRITE_OCTETS = 1 << 23;
 const WRITE_MS = 500;
 
