@@ -29,13 +29,15 @@ export function plain(bytes: Uint8Array): Uint8Array {
 /** From here on, filling new memory with zeros is a noticeable part of filling it with something else. */
 const BIG = 1 << 12;
 
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
+/** @param parts texts among them are written in ISO 8859-1 */
+export function concat(parts: readonly (Uint8Array | string)[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   const out = length < BIG ? new Uint8Array(length) : plain(Buffer.allocUnsafeSlow(length));
   let at = 0;
   for (const part of parts) {
-    out.set(part, at);
+    if (typeof part === 'string') buffer(out).write(part, at, 'latin1');
+    else out.set(part, at);
     at += part.length;
   }
   return out;

@@ -10,11 +10,9 @@ import { type HeaderField, parseHeaders } from './headers.js';
 import type { Range } from './mime.js';
 import { canonicalize, encodeBase64Lines } from './transfer.js';
 
-const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
-
 const LF = 0x0a;
-const CRLF = ascii('\r\n');
-const MIME_VERSION = ascii('MIME-Version: 1.0\r\n');
+const CRLF = '\r\n';
+const MIME_VERSION = 'MIME-Version: 1.0\r\n';
 
 export interface SplitMessage {
   /** From, To, Subject, Received and all others that are not about the content, in order. */
@@ -48,9 +46,11 @@ export function splitMessage(message: Uint8Array): SplitMessage {
   const rest = { start: headerEnd, end: message.length };
   if (headerEnd < bodyStart) append(inner, rest);
   const view = ({ start, end }: Range) => message.subarray(start, end);
-  const entity = inner.map(view);
-  if (headerEnd === bodyStart) entity.push(CRLF, view(rest)); // there is no blank line yet
-  return { outer: join(outer.map(view)), entity: join(entity) };
+  return {
+    outer: join(outer.map(view)),
+    // If there is no blank line yet, it needs one.
+    entity: headerEnd < bodyStart ? join(inner.map(view)) : concat([...inner.map(view), CRLF, view(rest)]),
+  };
 }
 
 /** Ranges side by side are one. */
@@ -69,14 +69,14 @@ function append(ranges: Range[], { start, end }: Range): void {
 export function joinMessage(outer: Uint8Array, entity: Uint8Array): Uint8Array {
   const outside = parseHeaders(outer);
   const split = parseHeaders(entity);
-  const pieces: Uint8Array[] = [outerFields(outer)];
+  const pieces: (Uint8Array | string)[] = [outerFields(outer)];
   if (outside.all('mime-version').length === 0 && split.all('mime-version').length === 0)
     pieces.push(MIME_VERSION);
   for (const field of split.fields) {
     if (isContentField(field) && outside.all(field.key).length === 0) pieces.push(field.bytes);
   }
   const last = split.fields[split.fields.length - 1];
-  if (last !== undefined && entity[last.end - 1] !== 0x0a) pieces.push(CRLF);
+  if (last !== undefined && entity[last.end - 1] !== LF) pieces.push(CRLF);
   if ((last?.end ?? split.start) === split.bodyStart) pieces.push(CRLF);
   pieces.push(entity.subarray(last?.end ?? split.start));
   return concat(pieces);
@@ -89,11 +89,11 @@ function outerFields(outer: Uint8Array): Uint8Array {
   const last = fields[fields.length - 1];
   if (last === undefined) return new Uint8Array(0);
   const octets = canonicalize(outer.subarray((fields[0] as HeaderField).start, last.end));
-  return octets[octets.length - 1] === 0x0a ? octets : concat([octets, CRLF]);
+  return octets[octets.length - 1] === LF ? octets : concat([octets, CRLF]);
 }
 
 /** The start of a message around kept fields, or nothing, for an entity that is wrapped again. */
-function messageStart(outer: Uint8Array | undefined): Uint8Array[] {
+function messageStart(outer: Uint8Array | undefined): (Uint8Array | string)[] {
   return outer === undefined ? [] : [outerFields(outer), MIME_VERSION];
 }
 
@@ -121,18 +121,14 @@ export function buildMultipartSigned(parts: MultipartSignedParts): Uint8Array {
   const boundary = freeBoundary(content, `mailseal-${toHex(signature.subarray(-24))}`);
   return concat([
     ...messageStart(outer),
-    ascii(
-      `Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n` +
-        ` micalg="${micalg}";\r\n boundary="${boundary}"\r\n\r\n--${boundary}\r\n`,
-    ),
+    `Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n` +
+      ` micalg="${micalg}";\r\n boundary="${boundary}"\r\n\r\n--${boundary}\r\n`,
     content,
-    ascii(
-      `\r\n--${boundary}\r\nContent-Type: application/pkcs7-signature; name="smime.p7s"\r\n` +
-        'Content-Transfer-Encoding: base64\r\n' +
-        'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
-    ),
+    `\r\n--${boundary}\r\nContent-Type: application/pkcs7-signature; name="smime.p7s"\r\n` +
+      'Content-Transfer-Encoding: base64\r\n' +
+      'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
     encodeBase64Lines(inPieces([signature])),
-    ascii(`--${boundary}--\r\n`),
+    `--${boundary}--\r\n`,
   ]);
 }
 
@@ -171,11 +167,9 @@ export function buildPkcs7Mime({ outer, smimeType, content }: Pkcs7MimeParts): U
   const name = FILE_NAMES[smimeType];
   const head = concat([
     ...messageStart(outer),
-    ascii(
-      `Content-Type: application/pkcs7-mime; smime-type=${smimeType};\r\n name="${name}"\r\n` +
-        'Content-Transfer-Encoding: base64\r\n' +
-        `Content-Disposition: attachment; filename="${name}"\r\n\r\n`,
-    ),
+    `Content-Type: application/pkcs7-mime; smime-type=${smimeType};\r\n name="${name}"\r\n` +
+      'Content-Transfer-Encoding: base64\r\n' +
+      `Content-Disposition: attachment; filename="${name}"\r\n\r\n`,
   ]);
   return encodeBase64Lines(content, head);
 }
