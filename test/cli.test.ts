@@ -404,6 +404,69 @@ describe.concurrent('sign and encrypt', () => {
     expect(opened.stdout.toString()).toContain('books');
   });
 
+  it('protects the header of a mail that is signed, then encrypted, and tells of it', async () => {
+    const sign = [
+      'sign',
+      'mail.eml',
+      '--from',
+      'anna@example.org',
+      '--protect-headers',
+      'shy',
+      '--legacy-display',
+    ];
+    const signed = await succeed(sign, here);
+    expect(signed.stdout.toString()).toMatch(/^From: anna@example\.org\r\n[\s\S]*^Subject: \[\.\.\.\]\r\n/m);
+    const sealed = await succeed(['encrypt', '-', '--to', 'anna@example.org'], {
+      ...here,
+      input: signed.stdout,
+    });
+    const opened = await succeed(['decrypt', '-'], { ...here, input: sealed.stdout });
+    expect(opened.stderr).toMatch(/^mailseal: protected header: From, .*Subject/m);
+    expect(opened.stderr).toMatch(/^mailseal: Subject: ".+"; outside "\[\.\.\.\]", as its author left it$/m);
+    expect(opened.stdout.toString()).toMatch(/^From: Anna <anna@example\.org>\r\n/);
+    const verify = ['verify', '-', '--trust', 'ca.pem'];
+    const report = await succeed([...verify, '--decrypted'], { ...here, input: opened.stdout });
+    expect(report.stdout.toString()).toMatch(/^header {4}From, .*Subject.* signed$/m);
+    const json = await succeed([...verify, '--decrypted', '--json'], { ...here, input: opened.stdout });
+    const { headers } = JSON.parse(json.stdout.toString()) as {
+      headers: { scheme: string; fields: object[] };
+    };
+    expect(headers.scheme).toBe('RFC 9788');
+    expect(headers.fields).toContainEqual(
+      expect.objectContaining({ name: 'Subject', protection: 'signed-and-encrypted' }),
+    );
+  }, 30_000);
+
+  it('protects the header of a mail that is only signed, or only encrypted', async () => {
+    const clear = await succeed(
+      ['sign', 'mail.eml', '--from', 'anna@example.org', '--protect-headers', 'clear'],
+      here,
+    );
+    const spoofed = clear.stdout.toString('latin1').replace('From: Anna <anna@', 'From: Boss <boss@');
+    const run = await mailseal(['verify', '-', '--trust', 'ca.pem'], {
+      ...here,
+      input: Buffer.from(spoofed, 'latin1'),
+    });
+    expect([run.status, run.stderr]).toEqual([
+      1,
+      expect.stringContaining('mailseal: FROM_MISMATCH: the mail is from boss@'),
+    ]);
+    const sealed = await succeed(
+      ['encrypt', 'mail.eml', '--to', 'anna@example.org', '--protect-headers', 'baseline'],
+      here,
+    );
+    const opened = await succeed(['decrypt', '-'], { ...here, input: sealed.stdout });
+    expect(sealed.stdout.toString()).toMatch(/^Subject: \[\.\.\.\]\r\n/m);
+    expect(opened.stdout.toString()).not.toContain('[...]');
+    for (const more of [['--legacy-display'], ['--protect-headers', 'clear', '--legacy-display']]) {
+      const refused = await mailseal(['sign', 'mail.eml', '--from', 'anna@example.org', ...more], here);
+      expect([refused.status, refused.stderr]).toEqual([
+        2,
+        expect.stringContaining('mailseal: USAGE: --legacy-display'),
+      ]);
+    }
+  }, 30_000);
+
   it('encrypts to the certificate that is trusted, not to a newer one that was imported for the address', async () => {
     const forged = issueCertificate({
       subject: 'Anna',
@@ -438,9 +501,29 @@ describe.concurrent('help', () => {
     lookup: ['--store', '--seal-key', '--json'],
     users: ['--store', '--seal-key', '--json'],
     decrypt: ['--store', '--seal-key', '--pfx', '--password-file', '--out'],
-    verify: ['--content', '--trust', '--now', '--json'],
-    sign: ['--store', '--seal-key', '--from', '--pfx', '--password-file', '--opaque', '--out'],
-    encrypt: ['--store', '--seal-key', '--to', '--to-cert', '--trust', '--cipher', '--out'],
+    verify: ['--content', '--trust', '--now', '--decrypted', '--json'],
+    sign: [
+      '--store',
+      '--seal-key',
+      '--from',
+      '--pfx',
+      '--password-file',
+      '--opaque',
+      '--protect-headers',
+      '--legacy-display',
+      '--out',
+    ],
+    encrypt: [
+      '--store',
+      '--seal-key',
+      '--to',
+      '--to-cert',
+      '--trust',
+      '--cipher',
+      '--protect-headers',
+      '--legacy-display',
+      '--out',
+    ],
     inspect: ['--password-file', '--json'],
   };
 

@@ -1,7 +1,7 @@
 /** Header Protection (RFC 9788): composing, reading, what is reported of a header that was changed on the way. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { latin1, utf8 } from '../src/bytes.js';
+import { concat, latin1, utf8 } from '../src/bytes.js';
 import { envelopedPieces } from '../src/cms/enveloped.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { signedPieces } from '../src/cms/signed.js';
@@ -618,6 +618,18 @@ describe('other schemes', () => {
     });
     expect(states(found(opened))).toEqual({ From: 'unprotected', Subject: 'encrypted-only' });
     expect(outside(opened.message as Uint8Array, 'Subject')).toEqual(['Inside']);
+    // In a signed mail, the outer header stays for verify, which reads off it what is confidential.
+    const opaqueInside = buildPkcs7Mime({
+      smimeType: 'signed-data',
+      content: signedPieces(entity, { signers: [alice], detached: false }).pieces,
+    });
+    const both = await encrypt(concat([bytes(outer), opaqueInside]), { recipients });
+    const { message } = await decrypt(both, { keys });
+    expect(outside(message as Uint8Array, 'Subject')).toEqual(['[...]']);
+    expect(states(found(await verify(message as Uint8Array, { trust, decrypted: true })))).toEqual({
+      From: 'signed-only',
+      Subject: 'signed-and-encrypted',
+    });
     const signature = signedPieces(entity, { signers: [alice], detached: false });
     const opaque = buildPkcs7Mime({
       outer: bytes(outer),

@@ -8,7 +8,9 @@ import type { Signer } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
 import { maySign } from '../keystore/record.js';
 import type { PfxContents } from '../pfx/read.js';
+import type { HeaderPolicyName } from '../smime/headerpolicy.js';
 import { decrypt, encrypt, sign } from '../smime/message.js';
+import type { HeaderDifference, ProtectedHeaders } from '../smime/protectedheaders.js';
 import { type SignerVerdict, type Verdict, verify } from '../smime/verify.js';
 import type { Certificate } from '../x509/certificate.js';
 import { parseDate, readInput, writeOutput } from './files.js';
@@ -40,11 +42,29 @@ export async function decryptCommand(file: string, options: DecryptOptions): Pro
       : `the key of ${describeCertificate(certificate)}`;
   const intact = integrity === 'none' ? 'whose content nothing protects from changes' : 'whose tag is right';
   note(`opened with ${whose}: ${reason}; ${cipher}, ${intact}`);
+  if (opened.headers !== undefined) noteHeaders(opened.headers);
   for (const remark of remarks) noteError(remark);
   if (message === undefined) note(`written is the content alone: ${describeOid(contentType)}`);
 }
 
+/** What of the header was protected, and what was otherwise outside. */
+function noteHeaders({ fields, differences, fromMismatch }: ProtectedHeaders): void {
+  note(`protected header: ${fieldNames(fields)}; a signature inside is verified by \`mailseal verify\``);
+  for (const difference of differences) note(describeDifference(difference));
+  if (fromMismatch) note('From is of another address inside; that one is proven only by a signature');
+}
+
+const fieldNames = (fields: ProtectedHeaders['fields']) =>
+  fields.map(({ name }) => name).join(', ') || 'nothing';
+
+function describeDifference({ name, protected: inside, outside, intended }: HeaderDifference): string {
+  const list = (values: readonly string[]) =>
+    values.map((value) => JSON.stringify(value)).join(', ') || 'not there';
+  return `${name}: ${list(inside)}; outside ${list(outside)}${intended ? ', as its author left it' : ''}`;
+}
+
 interface VerifyOptions {
+  decrypted?: true;
   content?: string;
   trust: string[];
   now?: string;
@@ -60,6 +80,7 @@ export async function verifyCommand(file: string, options: VerifyOptions): Promi
     now,
     ...(options.content !== undefined && { content: readInput(options.content) }),
     ...(options.allowSha1 && { allowSha1: true }),
+    ...(options.decrypted && { decrypted: true }),
   });
   if (options.json) printJson(verdictJson(verdict));
   else printVerdict(verdict);
@@ -77,6 +98,7 @@ function verdictJson(verdict: Verdict) {
     senderVerified,
     detached,
     contentLength: content.length,
+    headers: verdict.headers,
     covered: verdict.covered,
     uncovered: verdict.uncovered,
   };
@@ -98,13 +120,19 @@ function signerJson(signer: SignerVerdict): object {
 }
 
 function printVerdict(verdict: Verdict): void {
-  const { valid, signers, problems, from, sender, senderVerified, covered, uncovered } = verdict;
+  const { valid, signers, problems, headers, from, sender, senderVerified, covered, uncovered } = verdict;
   printLine(valid ? 'valid' : 'NOT VALID');
   for (const [i, signer] of signers.entries()) printSigner(`signer ${i + 1}`, signer);
   if (from.length > 0) {
     printLine(`from      ${from.join(', ')}${senderVerified ? ', a signer' : ', not proven by a signature'}`);
   }
   if (sender.length > 0) printLine(`sender    ${sender.join(', ')}, not compared with a signature`);
+  if (headers !== undefined) {
+    printLine(
+      `header    ${fieldNames(headers.fields)} ${signers.every((signer) => signer.valid) ? 'signed' : 'not proven by a signature'}`,
+    );
+    for (const difference of headers.differences) printLine(`          ${describeDifference(difference)}`);
+  }
   if (covered !== undefined && uncovered.parts.length > 0) {
     const { path, start, end } = covered;
     printLine(`covered   part ${path} alone, octets ${start} to ${end} of the mail`);
@@ -136,7 +164,23 @@ function printSigner(what: string, signer: SignerVerdict): void {
   for (const counter of signer.counterSignatures) printSigner('counter-signed by', counter);
 }
 
-type SignOptions = StoreOptions & PfxFileOptions & { from?: string; opaque?: true; out?: string };
+type SignOptions = StoreOptions &
+  PfxFileOptions & {
+    from?: string;
+    opaque?: true;
+    protectHeaders?: 'clear' | HeaderPolicyName;
+    legacyDisplay?: true;
+    out?: string;
+  };
+
+/** The options on the header. --legacy-display hides nothing by itself. */
+function headerOptions<T extends string>(options: { protectHeaders?: T; legacyDisplay?: true }) {
+  const { protectHeaders, legacyDisplay } = options;
+  if (legacyDisplay && (protectHeaders === undefined || protectHeaders === 'clear')) {
+    throw new MailsealError('USAGE', '--legacy-display goes with --protect-headers and a policy');
+  }
+  return { ...(protectHeaders && { protectHeaders }), ...(legacyDisplay && { legacyDisplay }) };
+}
 
 export async function signCommand(file: string, options: SignOptions): Promise<void> {
   const { pfx, passwordFile, from, opaque, out } = options;
@@ -144,8 +188,9 @@ export async function signCommand(file: string, options: SignOptions): Promise<v
     throw new MailsealError('USAGE', '--pfx and --from do not go together');
   }
   if (pfx === undefined) requireStore(options);
+  const header = headerOptions(options);
   const message = readMessage(file);
-  const signWith = (signer: Signer) => sign(message, { signers: [signer], detached: !opaque });
+  const signWith = (signer: Signer) => sign(message, { signers: [signer], detached: !opaque, ...header });
   const signed =
     pfx === undefined
       ? await withSigner(options, signWith)
@@ -193,6 +238,8 @@ type EncryptOptions = StoreOptions & {
   toCert?: string[];
   trust?: string[];
   cipher: EncryptionCipher;
+  protectHeaders?: HeaderPolicyName;
+  legacyDisplay?: true;
   out?: string;
 };
 
@@ -205,6 +252,7 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
   else if (trust !== undefined) {
     throw new MailsealError('USAGE', '--trust goes with --to: what --to-cert names is trusted');
   }
+  const header = headerOptions(options);
   const message = readMessage(file);
   const anchors = trust && { trust: trust.flatMap(readCertificates) };
   const recipients = toCert.flatMap(readCertificates);
@@ -216,7 +264,7 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
       }
     });
   }
-  await writeOutput(out, await encrypt(message, { recipients, cipher }));
+  await writeOutput(out, await encrypt(message, { recipients, cipher, ...header }));
 }
 
 /** A line for a certificate; its fields are read late, and one that is broken is no reason to say nothing. */

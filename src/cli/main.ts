@@ -6,6 +6,7 @@ import { ENCRYPTION_CIPHERS } from '../cms/ciphers.js';
 import { MailsealError } from '../errors.js';
 import { MAX_WORKERS } from '../import.js';
 import { PFX_PROFILES } from '../pfx/write.js';
+import { HEADER_POLICIES } from '../smime/headerpolicy.js';
 import { exportCommand } from './export.js';
 import { ioError } from './files.js';
 import { lookupCommand, usersCommand } from './history.js';
@@ -29,6 +30,8 @@ const passwordFile = (what: string) =>
   new Option('--password-file <file>', `file whose first line is the password of ${what}`);
 const out = () => new Option('--out <file>', 'write here, not to standard output');
 const json = () => new Option('--json', 'report as JSON');
+const legacyDisplay = () =>
+  new Option('--legacy-display', 'with a policy: hidden fields into the text as well, for old mail programs');
 const message = () => new Argument('<file>', 'mail, PEM, DER or BER; - for standard input');
 const mail = () => new Argument('<file>', 'mail or MIME entity; - for standard input');
 
@@ -36,6 +39,9 @@ const PASSWORD_HELP =
   '\nA password comes from --password-file, from MAILSEAL_PASSWORD, or is asked for without echo.';
 
 const FILE_FIRST = '\nAn option with several values takes all that follows it: put <file> before it.';
+
+const POLICY_HELP =
+  'baseline hides Subject,\nKeywords and Comments; shy also names beside addresses, and the time zone; no_confidentiality hides nothing.';
 
 const program = new Command('mailseal')
   .description('S/MIME with every past key: import PFX files, open old mail, verify, sign, encrypt.')
@@ -144,6 +150,7 @@ command('verify', 'Check the signatures of a message, and who made them. Exit st
   .requiredOption('--trust <file...>', 'certificates to trust, PEM or DER')
   .option('--now <date>', 'check as of this date, as in 2026-01-31 or 2026-01-31T12:00:00Z')
   .option('--allow-sha1', 'accept signatures made with SHA-1, as old mail has them')
+  .option('--decrypted', 'the message came out of an encrypted one, so header fields may be confidential')
   .addOption(json())
   .addHelpText('after', FILE_FIRST)
   .action(verifyCommand);
@@ -156,8 +163,19 @@ command('sign', 'Sign a mail.')
   .addOption(pfx())
   .addOption(passwordFile('the PFX file'))
   .option('--opaque', 'one signed-data part, not multipart/signed')
+  .addOption(
+    new Option('--protect-headers <how>', 'sign the header fields, too (RFC 9788)').choices([
+      'clear',
+      ...Object.keys(HEADER_POLICIES),
+    ]),
+  )
+  .addOption(legacyDisplay())
   .addOption(out())
-  .addHelpText('after', PASSWORD_HELP)
+  .addHelpText(
+    'after',
+    `${PASSWORD_HELP}\n\nProtected header fields: clear is for a mail that is only signed. The others are for one that is encrypted next, and` +
+      `\nare policies for what stays readable outside. ${POLICY_HELP}`,
+  )
   .action(signCommand);
 
 command('encrypt', 'Encrypt a mail.')
@@ -173,8 +191,15 @@ command('encrypt', 'Encrypt a mail.')
   .addOption(
     new Option('--cipher <name>', 'content cipher').choices([...ENCRYPTION_CIPHERS]).default('aes256-cbc'),
   )
+  .addOption(
+    new Option(
+      '--protect-headers <policy>',
+      'encrypt the header fields of an unsigned mail, too (RFC 9788)',
+    ).choices(Object.keys(HEADER_POLICIES)),
+  )
+  .addOption(legacyDisplay())
   .addOption(out())
-  .addHelpText('after', FILE_FIRST)
+  .addHelpText('after', `${FILE_FIRST}\n\nPolicies for what stays readable outside: ${POLICY_HELP}`)
   .action(encryptCommand);
 
 command(

@@ -228,7 +228,7 @@ function addresses(headers: Headers): string {
 /**
  * The outer header and the entity of a decrypted mail as they are to be shown (RFC 9788 section 4): protected fields in
  * place of those outside, fields that only the outside has dropped where readers act on them. From stays if its address
- * is another (4.4.3). An entity that has the protected fields itself loses hp and its Legacy Display Elements.
+ * is another (4.4.3); of the older schemes so does everything, while there is a signature to verify. An entity that has the protected fields itself loses hp and its Legacy Display Elements.
  */
 export function applyProtected(
   outer: Uint8Array,
@@ -237,6 +237,8 @@ export function applyProtected(
 ): [outer: Uint8Array, entity: Uint8Array] {
   if (found === undefined) return [outer, entity];
   const { source, headers } = found;
+  // What they say of confidentiality is read off the outer header, which verify still needs.
+  if (headers.scheme !== 'RFC 9788' && mayBeLayer(entity)) return [outer, entity];
   const inside = source.fields.filter(isProtected);
   const outside = parseHeaders(outer);
   const keepsFrom = headers.fromMismatch && outside.all('from').length > 0;
