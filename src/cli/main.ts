@@ -41,7 +41,7 @@ const PASSWORD_HELP =
 const FILE_FIRST = '\nAn option with several values takes all that follows it: put <file> before it.';
 
 const POLICY_HELP =
-  'baseline hides Subject,\nKeywords and Comments; shy also names beside addresses, and the time zone; no_confidentiality hides nothing.';
+  'baseline hides Subject, Keywords and\nComments; shy also names beside addresses, and the time zone; no_confidentiality hides nothing.';
 
 const program = new Command('mailseal')
   .description('S/MIME with every past key: import PFX files, open old mail, verify, sign, encrypt.')
@@ -173,8 +173,8 @@ command('sign', 'Sign a mail.')
   .addOption(out())
   .addHelpText(
     'after',
-    `${PASSWORD_HELP}\n\nProtected header fields: clear is for a mail that is only signed. The others are for one that is encrypted next, and` +
-      `\nare policies for what stays readable outside. ${POLICY_HELP}`,
+    `${PASSWORD_HELP}\n\nProtected header fields: clear is for a mail that is only signed. The others are for one that is encrypted next:` +
+      `\npolicies for what stays readable outside. ${POLICY_HELP}`,
   )
   .action(signCommand);
 
