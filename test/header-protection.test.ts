@@ -11,7 +11,8 @@ import { HEADER_POLICIES, type HeaderPolicy, type HeaderPolicyName } from '../sr
 import { removeLegacyDisplay } from '../src/smime/legacydisplay.js';
 import { type Decrypted, decrypt, encrypt, type SignOptions, sign } from '../src/smime/message.js';
 import { decodeBody, parseEntity } from '../src/smime/mime.js';
-import type { ProtectedHeaders } from '../src/smime/protectedheaders.js';
+import { protectHeaders } from '../src/smime/protect.js';
+import { applyProtected, type ProtectedHeaders, protectedHeadersIn } from '../src/smime/protectedheaders.js';
 import { setParameters } from '../src/smime/rewrite.js';
 import { type Verdict, verify } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
@@ -349,6 +350,48 @@ describe('encrypted mail, hp="cipher"', () => {
     });
     const opened = await decrypt(await encrypt(opaque, { recipients }), { keys });
     expect(found(opened).fields.map(({ name }) => name)).toContain('Subject');
+  });
+
+  it('HP-Outer is folded where its line would be too long, and read so', async () => {
+    const long = MAIL.replace('Subject: The', `X-Long: ${'x'.repeat(985)}\r\nSubject: The`);
+    const opened = await decrypt(await encrypt(bytes(long), { recipients, protectHeaders: 'baseline' }), {
+      keys,
+    });
+    expect(latin1(opened.content)).toContain('HP-Outer:\r\n X-Long: xxx');
+    expect(
+      Math.max(
+        ...latin1(opened.content)
+          .split('\r\n')
+          .map(({ length }) => length),
+      ),
+    ).toBeLessThanOrEqual(998);
+    expect(states(found(opened))['X-Long']).toBe('unprotected');
+  });
+
+  it('a payload cut or changed anywhere gives protected fields or none, and no error but ours', () => {
+    const payload = latin1(
+      protectHeaders(
+        {
+          outer: bytes('From: a@b.example\r\nSubject: x\r\n'),
+          entity: bytes('Content-Type: text/plain\r\n\r\nHi\r\n'),
+        },
+        { protectHeaders: 'baseline', legacyDisplay: true },
+      ).entity,
+    );
+    const outer = parseEntity(bytes('From: a@b.example\r\nSubject: [...]\r\n\r\n')).headers;
+    let read = 0;
+    const attempt = (text: string) => {
+      const result = protectedHeadersIn(bytes(text), outer);
+      if (result !== undefined) read++;
+      applyProtected(bytes('From: a@b.example\r\n'), bytes(text), result);
+    };
+    for (let i = 0; i <= payload.length; i++) {
+      attempt(payload.slice(0, i));
+      for (const octet of ['\r', '\n', '\0', '"', ';', ':', '\xff', ' ']) {
+        attempt(payload.slice(0, i) + octet + payload.slice(i + 1));
+      }
+    }
+    expect(read).toBeGreaterThan(payload.length);
   });
 
   it('header fields of any content, there and back', async () => {

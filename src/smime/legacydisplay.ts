@@ -128,23 +128,21 @@ function fromHtml(html: string): string {
   return depth > 0 ? rest : rest + html.slice(from);
 }
 
-/** Edits of a leaf's type, encoding and body, in the order in which they stand. */
+/** Edits of a leaf's type, encoding and body, in the order in which they stand. What is sent is made 7 bit later. */
 function editLeaf(
   part: MimeEntity,
   content: Uint8Array,
   parameters: Record<string, string | undefined>,
 ): Edit[] {
-  const label = part.headers.one('content-transfer-encoding');
-  const identity = IDENTITY.has(part.transferEncoding);
   const type = editType(part, parameters);
-  const body = {
-    start: part.bodyStart,
-    end: part.end,
-    // What was encoded may hold a delimiter, so it is encoded again.
-    bytes: identity ? content : base64Body(part, content),
-  };
-  if (label === undefined) return [type, body];
-  const encoding = `Content-Transfer-Encoding: ${identity ? '8bit' : 'base64'}\r\n`;
-  const edits = [type, { start: label.start, end: label.end, bytes: utf8(encoding) }];
-  return [...edits.sort((a, b) => a.start - b.start), body];
+  const { bodyStart: start, end } = part;
+  const label = part.headers.one('content-transfer-encoding');
+  if (label === undefined || IDENTITY.has(part.transferEncoding))
+    return [type, { start, end, bytes: content }];
+  // What was encoded may hold a delimiter, so it is encoded again, and in base64, which never does.
+  const edits = [
+    type,
+    { start: label.start, end: label.end, bytes: utf8('Content-Transfer-Encoding: base64\r\n') },
+  ];
+  return [...edits.sort((a, b) => a.start - b.start), { start, end, bytes: base64Body(part, content) }];
 }

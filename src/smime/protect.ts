@@ -57,7 +57,7 @@ export function protectHeaders({ outer, entity }: SplitMessage, options: Protect
     if (shown !== field.value && isUserFacing(field.key)) hidden.push(field);
     if (shown === null) continue;
     const value = shown === field.value ? rawValue(field) : ascii(`${shown}\r\n`);
-    if (policy !== undefined) records.push(ascii(`HP-Outer: ${field.name}: `), value);
+    if (policy !== undefined) records.push(record(field.name, value));
     outside.push(shown === field.value ? field.bytes : concat([ascii(`${field.name}: `), value]));
   }
   const shown = legacyDisplay && hidden.length > 0 ? addLegacyDisplay(entity, hidden) : entity;
@@ -80,6 +80,15 @@ function apply(policy: HeaderPolicy, { name, value }: HeaderField): string | nul
   if (shown === null || shown === value) return shown;
   if (typeof shown === 'string' && /^[\t -~]*$/.test(shown)) return shown;
   throw new RangeError(`the header policy gives a value for ${name} that is not printable ASCII`);
+}
+
+/** Characters of a line (RFC 5322 section 2.1.1). */
+const MAX_LINE = 998;
+
+/** RFC 9788 section 2.2.1. A line that the longer name would make too long is folded. */
+function record(name: string, value: Uint8Array): Uint8Array {
+  const lineLength = `HP-Outer: ${name}: `.length + buffer(value).indexOf('\n');
+  return concat([ascii(`HP-Outer:${lineLength > MAX_LINE ? '\r\n' : ''} ${name}: `), value]);
 }
 
 /** The value as it stands, folded, without white space in front. */

@@ -70,12 +70,15 @@ export interface FoundHeaders {
 /** A word that every entity with protected fields has in its header. */
 const SIGN = /\bhp\b|rfc822|message\/global|protected-headers/i;
 
+/** Octets of what may be a header where no blank line ends it, as in a content that is no entity. */
+const UNENDED = 1 << 16;
+
 /** The header of an entity as text. This and what follows cost next to nothing: most mails have no protected fields. */
 function headerOf(bytes: Uint8Array): string {
   const head = buffer(bytes).subarray(0, MAX_HEADER_LENGTH);
   if (head[0] === 0x0d || head[0] === 0x0a) return '';
   const end = head.indexOf('\n\r\n');
-  return head.toString('latin1', 0, end < 0 ? head.length : end);
+  return head.toString('latin1', 0, end < 0 ? UNENDED : end);
 }
 
 /** Whether an entity may be signed or encrypted. */
