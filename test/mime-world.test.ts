@@ -13,6 +13,7 @@ import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { hasOpenssl, openssl, temporaryFolder } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
+import { cmsRows, readVector } from './helpers/vectors.js';
 
 const root = issueCertificate({ subject: 'Root', ca: true });
 const issued = issueCertificate({
@@ -460,5 +461,30 @@ describe.skipIf(!hasOpenssl)('canonical form of what is signed (RFC 8551 3.1.1)'
     expect([status, stdout.length, stderr]).toEqual([0, 0, expect.stringContaining('successful')]);
     expect(latin1(mail)).not.toMatch(/(?<!\r)\n|\r(?!\n)/);
     expect((await verify(mail, { trust })).problems).toEqual([]);
+  });
+});
+
+describe('mails of other projects, as whole messages', () => {
+  const whole = 'valid, part 1, 0 uncovered';
+  const dsa = 'invalid, part 1, 0 uncovered';
+  /** What is expected where it is not what the row promises, and why. */
+  const OTHERWISE: Readonly<Record<string, string>> = {
+    'brokenEnv.message': 'CONTENT_MISSING', // a detached signature, labelled as an opaque one
+    'pkcs7-empty-digest-set.eml': whole, // refused by OpenSSL for its empty digestAlgorithms, which verify nothing here
+    '4.8.eml': dsa,
+    '4.9.eml': dsa,
+  };
+  const promised = (contentType: string | null) => (contentType === 'envelopedData' ? 'NOT_SIGNED' : whole);
+  /** An AS2 message as it was on the wire begins with the request line of HTTP, which is no field. */
+  const withoutRequest = (mail: Uint8Array) => bytes(latin1(mail).replace(/^POST .*\r?\n/, ''));
+  const mails = cmsRows().filter(({ form }) => form === 'SMIME');
+
+  test.each(mails.map((row) => [`${row.source}/${row.path}`, row] as const))('%s', async (_, row) => {
+    const outcome = await verify(withoutRequest(readVector(row.source, row.path)), { trust: [] }).then(
+      ({ signers, covered, uncovered }) =>
+        `${signers.map(({ signatureValid }) => (signatureValid ? 'valid' : 'invalid')).join(' ')}, part ${covered?.path}, ${uncovered.parts.length} uncovered`,
+      (error: unknown) => (error instanceof MailsealError ? error.code : String(error)),
+    );
+    expect(outcome).toBe(OTHERWISE[row.path.replace(/.*\//, '')] ?? promised(row.contentType));
   });
 });
