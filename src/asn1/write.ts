@@ -22,7 +22,7 @@ export function writePieces(build: (writer: DerWriter) => void): Pieces {
 type Build = (writer: DerWriter) => void;
 
 /** One value, encoded already or written when its turn comes. */
-type Item = Uint8Array | Build;
+export type DerValue = Uint8Array | Build;
 
 /** Octets kept free in front of a constructed value's content; moved up if its length needs more. */
 const SHORT_LENGTH = 1;
@@ -80,11 +80,11 @@ export class DerWriter {
     this.#constructed(0x31, build);
   }
   /** SET OF, sorted as DER wants it (11.6). */
-  setOf(items: readonly Item[]): void {
+  setOf(items: readonly DerValue[]): void {
     this.set((w) => w.rawSorted(items));
   }
   /** [n] IMPLICIT SET OF, sorted. */
-  implicitSetOf(n: number, items: readonly Item[]): void {
+  implicitSetOf(n: number, items: readonly DerValue[]): void {
     this.#constructed(0xa0 | n, (w) => w.rawSorted(items));
   }
   /** [n] EXPLICIT. */
@@ -180,7 +180,7 @@ export class DerWriter {
     this.#out.set(encoded, this.#length);
     this.#length += encoded.length;
   }
-  rawSorted(items: readonly Item[]): void {
+  rawSorted(items: readonly DerValue[]): void {
     const start = this.#length;
     const ends = items.map((item) => {
       if (typeof item === 'function') item(this);

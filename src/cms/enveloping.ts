@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { context } from '../asn1/tags.js';
-import { writeDer } from '../asn1/write.js';
+import { type DerValue, writeDer } from '../asn1/write.js';
 import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -122,18 +122,17 @@ function writeAuthAttrs(contentType: string): Uint8Array[] {
 }
 
 /** KeyTransRecipientInfo (6.2.1), or KeyAgreeRecipientInfo (6.2.2): by the key. */
-function writeRecipient(certificate: Certificate, key: Uint8Array, options: EncryptOptions): Uint8Array {
+function writeRecipient(certificate: Certificate, key: Uint8Array, options: EncryptOptions): DerValue {
   const { keyTransport = 'rsaes-pkcs1', recipientIdentifier = 'issuerAndSerialNumber' } = options;
   if (canAgree(certificate.publicKey)) return writeKeyAgreement(certificate, key, recipientIdentifier);
   const encryptedKey = wrapTransported(certificate, key, keyTransport);
-  return writeDer((w) =>
+  return (w) =>
     w.sequence((w) => {
       w.integer(recipientIdentifier === 'issuerAndSerialNumber' ? 0 : 2);
       writeIdentifier(w, certificate, recipientIdentifier);
       writeKeyTransport(w, keyTransport);
       w.octets(encryptedKey);
-    }),
-  );
+    });
 }
 
 /** RFC 5280 4.2.1.3: key transport takes keyEncipherment, key agreement keyAgreement. */
