@@ -5,6 +5,15 @@ export { DerNode, DerReader, type ParseOptions, parseDer, parseDerBatch } from '
 export { type PemBlock, readPem, writePem } from './bytes.js';
 export type { Attribute } from './cms/attributes.js';
 export { type AuthenticatedContent, verifyAuthenticatedData } from './cms/authenticated.js';
+export type {
+  ChosenCipher,
+  EncryptionChoice,
+  EncryptionPolicy,
+  KeyEncryption,
+  KnownCapabilities,
+  Recipient,
+  RecipientChoice,
+} from './cms/choice.js';
 export type { ContentCipherName, EncryptionCipher } from './cms/ciphers.js';
 export type { DecompressOptions } from './cms/compressed.js';
 export { type ContentInfo, contentOfType, readContentInfo } from './cms/content.js';

@@ -54,6 +54,9 @@ const outcome = ({ valid, error }: SignerResult) => (valid ? 'valid' : error?.co
 const vector = (name: string) => readVector('made-with-bouncycastle', name);
 const names = ({ signedAttributes }: SignerResult) => signedAttributes?.capabilities?.map(({ name }) => name);
 
+/** Each with two key wraps. */
+const AGREEMENT = ['512', '384', '256'].flatMap((bits) => Array(2).fill(`dhSinglePassStdDhSha${bits}Kdf`));
+
 describe('what we write', () => {
   const message = signData(CONTENT, { signers: [{ ...alice, encryptionCertificate: other.certificate }] });
   const { signedAttributes, ...result } = only(message);
@@ -86,13 +89,32 @@ describe('what we write', () => {
       'aes192Cbc',
       'aes128Cbc',
       'cekHkdfSha256',
+      ...AGREEMENT,
       'rsaesOaep',
     ]);
     const { parameters } = capabilities.at(-1) ?? {};
-    expect(capabilities.filter((one) => one.parameters !== undefined)).toHaveLength(1);
     // RSAES-OAEP-params (RFC 4055 4.1): SHA-256, MGF1 with SHA-256, no label.
     expect(toHex(parameters as Uint8Array)).toBe(
       '302fa00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500',
+    );
+  });
+
+  it('says how it agrees on keys where the certificate to answer to is for that', () => {
+    const [, parameters] = (signedAttributes?.capabilities ?? []).filter(({ name }) => name === AGREEMENT[0]);
+    // KeyWrapAlgorithm (RFC 5753): AES-128 key wrap without parameters.
+    expect(toHex(parameters?.parameters as Uint8Array)).toBe('300b0609608648016503040105');
+    const agreed = (signer: Signer) =>
+      names(only(signData(CONTENT, { signers: [signer] })))?.filter((name) => name?.startsWith('dhSingle'));
+    const rsa = person({ subject: 'R', issuer: ca, key: 'rsa' });
+    const onlySigns = person({ subject: 'S', issuer: ca, keyUsage: ['digitalSignature'] });
+    const x25519 = person({ subject: 'X', issuer: ca, key: 'x25519' });
+    expect(agreed(alice)).toEqual(AGREEMENT);
+    expect(agreed(rsa)).toEqual([]);
+    expect(agreed(onlySigns)).toEqual([]);
+    expect(agreed({ ...onlySigns, encryptionCertificate: alice.certificate })).toEqual(AGREEMENT);
+    expect(agreed({ ...alice, encryptionCertificate: rsa.certificate })).toEqual([]);
+    expect(agreed({ ...rsa, encryptionCertificate: x25519.certificate })).toEqual(
+      ['512', '384', '256'].flatMap((bits) => Array(2).fill(`dhSinglePassStdDhHkdfSha${bits}`)),
     );
   });
 

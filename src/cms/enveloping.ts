@@ -10,6 +10,13 @@ import { type DerValue, writeDer } from '../asn1/write.js';
 import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import {
+  chooseEncryption,
+  type EncryptionChoice,
+  type EncryptionPolicy,
+  type Recipient,
+  type RecipientChoice,
+} from './choice.js';
 import { type EncryptionCipher, encryptContent, encryptionKind, writeContentCipher } from './ciphers.js';
 import { writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
@@ -20,20 +27,27 @@ import { checkSecrets, type SharedKey, writeKekRecipient, writePasswordRecipient
 
 export interface EncryptOptions {
   /** Everyone who may read it; with a mail that is to stay readable for its sender, the sender too. Default: nobody. */
-  readonly recipients?: readonly Certificate[];
+  readonly recipients?: readonly (Certificate | Recipient)[];
   /** Keys that are shared beforehand, by which it may be read (KEKRecipientInfo). */
   readonly sharedKeys?: readonly SharedKey[];
   /** Passwords, by each of which it may be read (PasswordRecipientInfo). Guessing one is all it takes to read the mail. */
   readonly passwords?: readonly string[];
-  /** Default `aes256-cbc`, which every peer reads; of the others few read more than AES-GCM. */
+  /**
+   * Used for this message, whatever recipients say that they read. Default: chosen by what they say and by the policy;
+   * of those who say nothing, and of shared keys and passwords, `aes256-cbc` is taken to be what they read.
+   */
   readonly cipher?: EncryptionCipher;
   /**
    * Bind the content key to the cipher (CEK-HKDF, RFC 9709), so that nobody can pass the message on under another one.
    * Default false: hardly any peer reads it.
    */
   readonly cekHkdf?: boolean;
-  /** For RSA keys. Default `rsaes-pkcs1`, which every peer reads. */
+  /** Used for all RSA keys. Default: `rsaes-oaep` for those whose owners say that they read it, and `rsaes-pkcs1`. */
   readonly keyTransport?: KeyTransportName;
+  /** What is chosen where `cipher` and `keyTransport` leave it open. */
+  readonly policy?: EncryptionPolicy;
+  /** Told what was chosen and why, before anything is encrypted; if it throws, nothing is. */
+  readonly onChoice?: (choice: EncryptionChoice) => void;
   /** Default `issuerAndSerialNumber`. */
   readonly recipientIdentifier?: CertificateIdentifier['type'];
   /** Dotted OID of the type of the content. Default id-data. */
@@ -61,20 +75,22 @@ export function envelopedPieces(
 ): { contentType: string; pieces: Pieces } {
   assertBytes(content, 'content');
   const { contentType = OID.data, now = new Date(), random = randomBytes } = options;
-  // Each once, however often it is named.
-  const given = options.recipients ?? [];
-  const recipients = [...new Map(given.map((one) => [toHex(one.fingerprint), one])).values()];
+  const given = distinct(options.recipients ?? []);
+  const recipients = given.map(({ certificate }) => certificate);
   const { sharedKeys = [], passwords = [] } = options;
   checkSecrets({ sharedKeys, passwords });
   if (recipients.length + sharedKeys.length + passwords.length === 0) {
     throw new RangeError('a message needs at least one recipient');
   }
-  const { kind } = encryptionKind(options.cipher ?? 'aes256-cbc');
   for (const certificate of recipients) checkRecipient(certificate, now);
+  const secrets = sharedKeys.length + passwords.length;
+  const choice = chooseEncryption(given, { ...options, secrets, now });
+  const { kind } = encryptionKind(choice.cipher);
+  options.onChoice?.(choice);
   const key = random(kind.keyLength);
   try {
     const infos = [
-      ...recipients.map((certificate) => writeRecipient(certificate, key, options)),
+      ...choice.recipients.map((recipient) => writeRecipient(recipient, key, options)),
       ...sharedKeys.map((shared) => writeKekRecipient(shared, key)),
       ...passwords.map((password) => writePasswordRecipient(password, key, random)),
     ];
@@ -101,6 +117,17 @@ export function envelopedPieces(
   }
 }
 
+/** Each certificate once, however often it is named; with what its owner reads, where that is known once. */
+function distinct(given: readonly (Certificate | Recipient)[]): Recipient[] {
+  const recipients = new Map<string, Recipient>();
+  for (const one of given) {
+    const recipient = 'certificate' in one ? one : { certificate: one };
+    const key = toHex(recipient.certificate.fingerprint);
+    if (recipients.get(key)?.capabilities === undefined) recipients.set(key, recipient);
+  }
+  return [...recipients.values()];
+}
+
 /** RFC 5652 6.1; that of AuthEnvelopedData is always 0. */
 function envelopedVersion(recipients: readonly Certificate[], options: EncryptOptions): number {
   const { recipientIdentifier, sharedKeys = [], passwords = [] } = options;
@@ -122,15 +149,21 @@ function writeAuthAttrs(contentType: string): Uint8Array[] {
 }
 
 /** KeyTransRecipientInfo (6.2.1), or KeyAgreeRecipientInfo (6.2.2): by the key. */
-function writeRecipient(certificate: Certificate, key: Uint8Array, options: EncryptOptions): DerValue {
-  const { keyTransport = 'rsaes-pkcs1', recipientIdentifier = 'issuerAndSerialNumber' } = options;
-  if (canAgree(certificate.publicKey)) return writeKeyAgreement(certificate, key, recipientIdentifier);
-  const encryptedKey = wrapTransported(certificate, key, keyTransport);
+function writeRecipient(
+  { certificate, keyEncryption }: RecipientChoice,
+  key: Uint8Array,
+  { recipientIdentifier = 'issuerAndSerialNumber' }: EncryptOptions,
+): DerValue {
+  if (keyEncryption.type === 'agreement') {
+    return writeKeyAgreement(certificate, key, recipientIdentifier, keyEncryption.hash);
+  }
+  const { name, hash } = keyEncryption;
+  const encryptedKey = wrapTransported(certificate, key, name, hash);
   return (w) =>
     w.sequence((w) => {
       w.integer(recipientIdentifier === 'issuerAndSerialNumber' ? 0 : 2);
       writeIdentifier(w, certificate, recipientIdentifier);
-      writeKeyTransport(w, keyTransport);
+      writeKeyTransport(w, name, hash);
       w.octets(encryptedKey);
     });
 }

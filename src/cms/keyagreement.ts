@@ -4,7 +4,7 @@
  * cofactor of every curve here is 1 or part of its function, so that both kinds of ECDH are one.
  * What is agreed with a point that is not on the curve, or of small order, is OpenSSL's to refuse; here it is one more way
  * of not opening. Refused: senders with a certificate (static-static), Diffie-Hellman of RFC 2631, MQV.
- * Used by opening.ts and enveloping.ts.
+ * Used by opening.ts, enveloping.ts and choice.ts.
  */
 import { createECDH, createHash, diffieHellman, generateKeyPairSync, hkdfSync } from 'node:crypto';
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
@@ -203,29 +203,53 @@ function x963Kdf(hash: HashName, secret: Uint8Array, info: Uint8Array, length: n
   return key;
 }
 
-/** What is written for a recipient's kind of key. */
-interface Written {
-  readonly scheme: string;
-  readonly kdf: Kdf;
+/** Schemes that are written, the strongest first. */
+const WRITTEN = {
+  x963: {
+    sha512: OID.dhSinglePassStdDhSha512Kdf,
+    sha384: OID.dhSinglePassStdDhSha384Kdf,
+    sha256: OID.dhSinglePassStdDhSha256Kdf,
+  },
+  hkdf: {
+    sha512: OID.dhSinglePassStdDhHkdfSha512,
+    sha384: OID.dhSinglePassStdDhHkdfSha384,
+    sha256: OID.dhSinglePassStdDhHkdfSha256,
+  },
+} as const;
+
+/** Of the KDF in new messages. */
+export type KdfHash = keyof (typeof WRITTEN)['x963'];
+
+/** RFC 5753 has the KDF of X9.63 for EC keys, RFC 8418 HKDF for X25519 and X448. */
+const kdfFor = ({ algorithm }: PublicKey): 'x963' | 'hkdf' => (algorithm === 'ec' ? 'x963' : 'hkdf');
+
+/** Dotted OIDs of the schemes that fit a key, the strongest first. */
+export const agreementSchemes = (publicKey: PublicKey): string[] => Object.values(WRITTEN[kdfFor(publicKey)]);
+
+/**
+ * How to agree on a key with the owner of this one, who may have said which schemes they read. The digest has the strength
+ * of the curve (RFC 5753 8), or is the strongest of theirs.
+ * @param declared dotted OIDs, among others
+ * @returns `asDeclared`: it is one of theirs
+ */
+export function agreementFor(
+  publicKey: PublicKey,
+  declared: readonly string[],
+): { name: KeyAgreementName; hash: KdfHash; asDeclared: boolean } {
+  const { algorithm } = publicKey;
+  const name = algorithm === 'x25519' || algorithm === 'x448' ? algorithm : 'ecdh';
+  const schemes = WRITTEN[kdfFor(publicKey)];
+  const usual = usualHash(publicKey);
+  const hashes = [usual, ...(Object.keys(schemes) as KdfHash[])];
+  const hash = hashes.find((one) => declared.includes(schemes[one]));
+  return { name, hash: hash ?? usual, asDeclared: hash !== undefined };
 }
 
-const WRITTEN: Readonly<Record<'sha256' | 'sha384' | 'sha512', string>> = {
-  sha256: OID.dhSinglePassStdDhSha256Kdf,
-  sha384: OID.dhSinglePassStdDhSha384Kdf,
-  sha512: OID.dhSinglePassStdDhSha512Kdf,
-};
-
-/** The digest has the strength of the curve (RFC 5753 8). */
-function writtenFor({ algorithm }: PublicKey, curve: Curve | undefined): Written {
-  if (algorithm === 'x25519') {
-    return { scheme: OID.dhSinglePassStdDhHkdfSha256, kdf: { kdf: 'hkdf', hash: 'sha256' } };
-  }
-  if (algorithm === 'x448') {
-    return { scheme: OID.dhSinglePassStdDhHkdfSha512, kdf: { kdf: 'hkdf', hash: 'sha512' } };
-  }
-  const size = (curve as Curve).size;
-  const hash = size <= 32 ? 'sha256' : size <= 48 ? 'sha384' : 'sha512';
-  return { scheme: WRITTEN[hash], kdf: { kdf: 'x963', hash } };
+function usualHash({ algorithm, curveOid }: PublicKey): KdfHash {
+  if (algorithm === 'x25519') return 'sha256';
+  if (algorithm === 'x448') return 'sha512';
+  const { size } = curveOf(curveOid as string) as Curve;
+  return size <= 32 ? 'sha256' : size <= 48 ? 'sha384' : 'sha512';
 }
 
 /** Curves that nothing is encrypted to: too short, or not among those of S/MIME. */
@@ -246,16 +270,17 @@ export function writeKeyAgreement(
   certificate: Certificate,
   contentKey: Uint8Array,
   identifier: CertificateIdentifier['type'],
+  hash: KdfHash,
 ): Uint8Array {
   const { publicKey } = certificate;
   const { algorithmOid, curveOid } = publicKey;
   const curve = curveOid === undefined ? undefined : curveOf(curveOid);
-  const { scheme, kdf } = writtenFor(publicKey, curve);
+  const kdf = kdfFor(publicKey);
   const wrap = aesKeyWrap(contentKey.length);
   const { secret, bits } = agree(certificate, curve);
   let kek: Uint8Array | undefined;
   try {
-    kek = deriveKek(kdf, secret, wrap, false, undefined);
+    kek = deriveKek({ kdf, hash }, secret, wrap, false, undefined);
     const encryptedKey = wrapKey(wrap, kek, contentKey);
     return writeDer((w) =>
       w.implicitConstructed(1, (w) => {
@@ -267,7 +292,7 @@ export function writeKeyAgreement(
           }),
         );
         w.sequence((w) => {
-          w.oid(scheme);
+          w.oid(WRITTEN[kdf][hash]);
           w.sequence((w) => w.oid(wrap.oid));
         });
         w.sequence((w) =>

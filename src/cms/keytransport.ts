@@ -1,13 +1,13 @@
 /**
  * RSA key transport: RSAES-PKCS1-v1_5 (RFC 3370 4.2.1, RFC 8017 7.2) and RSAES-OAEP (RFC 3560, RFC 4055, RFC 8017 7.1),
  * both ways. Nobody learns from unwrapping what a key decrypts (Bleichenbacher 1998, Manger 2001, RFC 3218): it always
- * gives a content key, the true one or the one that stands in for it. Used by opening.ts and enveloping.ts.
+ * gives a content key, the true one or the one that stands in for it. Used by opening.ts, enveloping.ts and choice.ts.
  */
 import { constants, privateDecrypt, publicEncrypt } from 'node:crypto';
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
-import type { DerNode } from '../asn1/tape.js';
+import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readNull, readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
 import { assertOneOf, concat, copy, wipe } from '../bytes.js';
@@ -16,7 +16,7 @@ import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName } from '../x509/digests.js';
 import type { PrivateKey } from '../x509/keys.js';
-import { readDigestAlgorithm, unsupported } from './algorithms.js';
+import { DIGEST_LENGTH, readDigestAlgorithm, unsupported } from './algorithms.js';
 
 export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
 
@@ -46,7 +46,7 @@ export function readKeyTransport(algorithm: AlgorithmIdentifier): KeyTransport {
 }
 
 /** RSAES-OAEP-params (RFC 4055 4.1), each with the default of RFC 8017 A.2.1. */
-function readOaepParameters(node: DerNode): KeyTransport {
+function readOaepParameters(node: DerNode): Oaep {
   const reader = node.reader(Tag.SEQUENCE, 'RSAES-OAEP-params');
   const hashNode = reader.optional(contextConstructed(0));
   const maskNode = reader.optional(contextConstructed(1));
@@ -86,13 +86,49 @@ function readLabel(node: DerNode): Uint8Array {
   return readOctets(source.parameters.expect(Tag.OCTET_STRING, 'label'));
 }
 
-/** What new messages use; its hash is MGF1's as well. */
-export const OAEP_HASH = 'sha256';
+const OAEP_HASHES = {
+  sha256: OID.sha256,
+  sha384: OID.sha384,
+  sha512: OID.sha512,
+  sha1: OID.sha1,
+} as const;
 
-const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
+/** Of RSAES-OAEP and its MGF1 in new messages, the preferred first. SHA-1 is no weakness there (RFC 8017 B.1). */
+export type OaepHash = keyof typeof OAEP_HASHES;
 
-/** @throws RangeError for a name that is none */
-export function writeKeyTransport(w: DerWriter, name: KeyTransportName): void {
+/** Whether a key of this length has room for a content key of up to 32 octets (RFC 8017 7.1.1, step 1b). */
+const fitsOaep = (modulusLength: number, hash: OaepHash): boolean =>
+  Math.ceil(modulusLength / 8) >= 32 + 2 * DIGEST_LENGTH[hash] + 2;
+
+/**
+ * The hash to use for whoever says that they read RSAES-OAEP with each of these parameters (RFC 3560 section 3). Undefined
+ * if none is for us.
+ */
+export function oaepHashFor(
+  modulusLength: number,
+  declared: readonly (Uint8Array | undefined)[],
+): OaepHash | undefined {
+  const readable = declared.flatMap((parameters) => {
+    try {
+      if (parameters === undefined) return [];
+      const oaep = readOaepParameters(parseDer(parameters));
+      return oaep.hash === oaep.maskHash && oaep.label.length === 0 ? [oaep.hash] : [];
+    } catch (error) {
+      if (error instanceof MailsealError) return []; // a capability that can't be read is none
+      throw error;
+    }
+  });
+  const hashes = Object.keys(OAEP_HASHES) as OaepHash[];
+  return hashes.find((hash) => readable.includes(hash) && fitsOaep(modulusLength, hash));
+}
+
+export const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
+
+/**
+ * @param hash of RSAES-OAEP and its MGF1
+ * @throws RangeError for a name that is none
+ */
+export function writeKeyTransport(w: DerWriter, name: KeyTransportName, hash: OaepHash = 'sha256'): void {
   assertOneOf(name, KEY_TRANSPORTS, 'keyTransport');
   w.sequence((w) => {
     if (name === 'rsaes-pkcs1') {
@@ -102,11 +138,12 @@ export function writeKeyTransport(w: DerWriter, name: KeyTransportName): void {
     }
     w.oid(OID.rsaesOaep);
     w.sequence((w) => {
-      w.explicit(0, writeOaepHash);
+      if (hash === 'sha1') return; // the default of both
+      w.explicit(0, (w) => writeOaepHash(w, hash));
       w.explicit(1, (w) =>
         w.sequence((w) => {
           w.oid(OID.mgf1);
-          writeOaepHash(w);
+          writeOaepHash(w, hash);
         }),
       );
     });
@@ -114,9 +151,9 @@ export function writeKeyTransport(w: DerWriter, name: KeyTransportName): void {
 }
 
 /** With NULL: RFC 4055 2.1 writes it so, and old readers compare octets. */
-function writeOaepHash(w: DerWriter): void {
+function writeOaepHash(w: DerWriter, hash: OaepHash): void {
   w.sequence((w) => {
-    w.oid(OID.sha256);
+    w.oid(OAEP_HASHES[hash]);
     w.null();
   });
 }
@@ -233,12 +270,13 @@ export function wrapTransported(
   certificate: Certificate,
   contentKey: Uint8Array,
   transport: KeyTransportName,
+  oaepHash: OaepHash = 'sha256',
 ): Uint8Array {
   const key = certificate.publicKey.keyObject;
   try {
     return transport === 'rsaes-pkcs1'
       ? publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, contentKey)
-      : publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: OAEP_HASH }, contentKey);
+      : publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, contentKey);
   } catch (cause) {
     const { subject } = certificate;
     throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} can't wrap a content key`, { cause });

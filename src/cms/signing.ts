@@ -7,9 +7,12 @@ import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, equal, inPieces, join, type Pieces } from '../bytes.js';
+import type { Certificate } from '../x509/certificate.js';
 import { computeDigest } from '../x509/digests.js';
+import type { KeyAlgorithm } from '../x509/keys.js';
 import { writeContentInfo } from './content.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { agreementSchemes, canAgree } from './keyagreement.js';
 import {
   type MessageDigest,
   type Plan,
@@ -118,8 +121,20 @@ function attribute(oid: string, value: (w: DerWriter) => void): (w: DerWriter) =
     });
 }
 
-/** The same octets in every message. */
-const SMIME_CAPABILITIES = writeDer(attribute(OID.smimeCapabilities, writeCapabilities));
+/** By the kind of key that agrees: the same octets in every message. */
+const capabilities = new Map<KeyAlgorithm | undefined, Uint8Array>();
+
+/** SMIMECapabilities of whoever gets answers to this certificate. */
+function capabilitiesFor({ publicKey, keyUsage }: Certificate): Uint8Array {
+  const agrees = canAgree(publicKey) && (keyUsage === undefined || keyUsage.keyAgreement);
+  const kind = agrees ? publicKey.algorithm : undefined;
+  const known = capabilities.get(kind);
+  if (known !== undefined) return known;
+  const schemes = agrees ? agreementSchemes(publicKey) : [];
+  const made = writeDer(attribute(OID.smimeCapabilities, (w) => writeCapabilities(w, schemes)));
+  capabilities.set(kind, made);
+  return made;
+}
 
 /** What is signed beside the signer's own. */
 interface Statement {
@@ -151,7 +166,7 @@ function signedAttributes(
     attribute(OID.messageDigest, (w) => w.octets(messageDigest)),
     attribute(OID.signingCertificateV2, (w) => writeSigningCertificate(w, certificate)),
     ...preference,
-    SMIME_CAPABILITIES,
+    capabilitiesFor(encryptionCertificate ?? certificate),
   ];
   return writeDer((w) => w.setOf(attributes));
 }

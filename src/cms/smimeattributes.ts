@@ -3,7 +3,7 @@
  * the form of the latter that Outlook writes), signingCertificate and signingCertificateV2 (RFC 5035),
  * CMSAlgorithmProtection (RFC 6211). What they say of certificates is what the signer says, and makes none trusted.
  * Policies and further certificates of a signing certificate are kept in the attribute and not looked at.
- * Used by attributes.ts, verification.ts and signing.ts.
+ * Used by attributes.ts, verification.ts, signing.ts and choice.ts; by the key store for capabilities.
  */
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID, oidName } from '../asn1/oids.js';
@@ -52,12 +52,37 @@ const OUR_CAPABILITIES = [
   OID.cekHkdfSha256,
 ];
 
-/** With RSAES-OAEP, which nobody may use for us who does not know that we read it (RFC 3560). */
-export function writeCapabilities(w: DerWriter): void {
+/**
+ * With RSAES-OAEP, which nobody may use for us who does not know that we read it (RFC 3560).
+ * @param schemes of key agreement, dotted OIDs; each is written with the key wraps that go with it (RFC 5753, RFC 8418)
+ */
+export function writeCapabilities(w: DerWriter, schemes: readonly string[]): void {
   w.sequence((w) => {
     for (const oid of OUR_CAPABILITIES) w.sequence((w) => w.oid(oid));
+    for (const scheme of schemes) {
+      for (const wrap of [OID.aes256Wrap, OID.aes128Wrap]) {
+        w.sequence((w) => {
+          w.oid(scheme);
+          w.sequence((w) => w.oid(wrap));
+        });
+      }
+    }
     writeKeyTransport(w, 'rsaes-oaep');
   });
+}
+
+/** SMIMECapabilities as they were read: to be kept. */
+export function encodeCapabilities(capabilities: readonly SmimeCapability[]): Uint8Array {
+  return writeDer((w) =>
+    w.sequence((w) => {
+      for (const { oid, parameters } of capabilities) {
+        w.sequence((w) => {
+          w.oid(oid);
+          if (parameters !== undefined) w.raw(parameters);
+        });
+      }
+    }),
+  );
 }
 
 /**
