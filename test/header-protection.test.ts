@@ -664,7 +664,7 @@ describe('other schemes', () => {
     // In a signed mail, the outer header stays for verify, which reads off it what is confidential.
     const opaqueInside = buildPkcs7Mime({
       smimeType: 'signed-data',
-      content: signedPieces(entity, { signers: [alice], detached: false }).pieces,
+      content: (await signedPieces(entity, { signers: [alice], detached: false })).pieces,
     });
     const both = await encrypt(concat([bytes(outer), opaqueInside]), { recipients });
     const { message } = await decrypt(both, { keys });
@@ -673,7 +673,7 @@ describe('other schemes', () => {
       From: 'signed-only',
       Subject: 'signed-and-encrypted',
     });
-    const signature = signedPieces(entity, { signers: [alice], detached: false });
+    const signature = await signedPieces(entity, { signers: [alice], detached: false });
     const opaque = buildPkcs7Mime({
       outer: bytes(outer),
       smimeType: 'signed-data',

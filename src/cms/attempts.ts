@@ -3,10 +3,12 @@
  * keys by theirs, and passwords last, as they cost most. Each attempt gives a content key in any case, the true one or one
  * that stands in for it, so that nobody learns whether a key unwrapped. Used by opening.ts.
  */
-import { createHash, hash } from 'node:crypto';
-import { equal, utf8, wipe } from '../bytes.js';
+import { createHash, hash, randomBytes } from 'node:crypto';
+import { concat, equal, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { type AnyPrivateKey, assertKeyHandle, type KeyHandle, PrivateKey } from '../x509/keys.js';
+import { unwrapAgreedWithHandle, unwrapTransportedWithHandle } from './handles.js';
 import { shortHex } from './identifiers.js';
 import { fitsKeyAgreement, type KeyAgreementName, readKeyAgreement, unwrapAgreed } from './keyagreement.js';
 import {
@@ -43,10 +45,11 @@ export interface Opener {
 
 export interface Attempt extends Opener {
   /**
-   * The content key, or one that stands in for it; the caller wipes it.
-   * @throws MailsealError LIMIT_COST for a password; KEY_UNSUITABLE for a private key that was wiped
+   * The content key, or one that stands in for it; the caller wipes it. A promise of a key outside the process alone.
+   * @throws MailsealError LIMIT_COST for a password; KEY_UNSUITABLE for a private key that was wiped; rejects with
+   *   KEY_UNAVAILABLE and what a key handle throws
    */
-  readonly contentKey: (length: number) => Uint8Array;
+  readonly contentKey: (length: number) => Uint8Array | Promise<Uint8Array>;
 }
 
 /**
@@ -99,10 +102,43 @@ export class Attempts {
     }
   }
 
-  /** @throws MailsealError the first reason why nothing can be tried, if there is one */
-  checked(): readonly Attempt[] {
+  /**
+   * Tries one after the other, until one opens the message.
+   * @param lengths octets that the content key can have, the likeliest first
+   * @param open whether it is this content key, which is wiped afterwards
+   * @returns undefined if none opens it
+   * @throws MailsealError the first reason why nothing can be tried, or why a key outside the process could not be asked
+   *   if no other opens the message; LIMIT_COST, KEY_UNSUITABLE as {@link Attempt.contentKey}
+   */
+  async open<T>(
+    lengths: readonly number[],
+    open: (contentKey: Uint8Array) => T | undefined,
+  ): Promise<{ opener: Opener; opened: T } | undefined> {
     if (this.list.length === 0 && this.#refused !== undefined) throw this.#refused;
-    return this.list;
+    let unavailable: unknown;
+    for (const { contentKey, ...opener } of this.list) {
+      for (const length of lengths) {
+        const made = contentKey(length);
+        let key: Uint8Array;
+        if (made instanceof Uint8Array) key = made;
+        else {
+          try {
+            key = await made;
+          } catch (error) {
+            unavailable ??= error;
+            break;
+          }
+        }
+        try {
+          const opened = open(key);
+          if (opened !== undefined) return { opener, opened };
+        } finally {
+          wipe(key);
+        }
+      }
+    }
+    if (unavailable !== undefined) throw unavailable;
+    return undefined;
   }
 }
 
@@ -129,34 +165,76 @@ export function addPrivateKeys(
 function withPrivateKey(recipient: NamedRecipient, candidate: KeyCandidate): Attempt | undefined {
   const { info, identifier, encryptedKey } = recipient;
   const { privateKey, certificate, reason } = candidate;
-  if (info.type === 'keyTransport') {
-    const transport = readKeyTransport(info.algorithm);
-    if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
-    return attempt(transport.name, (fallback) =>
-      unwrapTransported(privateKey, transport, encryptedKey, fallback),
-    );
-  }
-  const agreement = readKeyAgreement(info);
-  if (!fitsKeyAgreement(privateKey, agreement)) return undefined;
-  return attempt(agreement.name, (fallback) => unwrapAgreed(privateKey, agreement, encryptedKey, fallback));
+  if (!(privateKey instanceof PrivateKey)) assertKeyHandle(privateKey);
+  const made = info.type === 'keyTransport' ? byTransport(info) : byAgreement(info);
+  return made && { ...made, recipient: identifier, ...(certificate && { certificate }), reason };
 
-  function attempt(keyEncryption: KeyEncryptionName, unwrap: (fallback: Uint8Array) => Uint8Array): Attempt {
+  function byTransport({ algorithm }: typeof info) {
+    const transport = readKeyTransport(algorithm);
+    if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
     return {
-      keyEncryption,
-      recipient: identifier,
-      ...(certificate && { certificate }),
-      reason,
-      contentKey(length) {
-        const secret = privateKey.toPkcs8();
-        try {
-          return withFallback(secret, encryptedKey, length, unwrap);
-        } finally {
-          wipe(secret);
-        }
-      },
+      keyEncryption: transport.name,
+      contentKey: unwrapping(
+        privateKey,
+        encryptedKey,
+        'decrypt',
+        (key, fallback) => unwrapTransported(key, transport, encryptedKey, fallback),
+        (handle, fallback) => unwrapTransportedWithHandle(handle, transport, encryptedKey, fallback),
+      ),
+    };
+  }
+
+  function byAgreement(agreeing: RecipientInfo & { readonly type: 'keyAgreement' }) {
+    const agreement = readKeyAgreement(agreeing);
+    if (!fitsKeyAgreement(privateKey, agreement)) return undefined;
+    return {
+      keyEncryption: agreement.name,
+      contentKey: unwrapping(
+        privateKey,
+        encryptedKey,
+        'deriveBits',
+        (key, fallback) => unwrapAgreed(key, agreement, encryptedKey, fallback),
+        (handle, fallback) => unwrapAgreedWithHandle(handle, agreement, encryptedKey, fallback),
+      ),
     };
   }
 }
+
+/** @throws MailsealError KEY_UNSUITABLE for a handle without the method */
+function unwrapping(
+  privateKey: AnyPrivateKey,
+  encryptedKey: Uint8Array,
+  method: 'decrypt' | 'deriveBits',
+  here: (key: PrivateKey, fallback: Uint8Array) => Uint8Array,
+  elsewhere: (handle: KeyHandle, fallback: Uint8Array) => Promise<Uint8Array>,
+): Attempt['contentKey'] {
+  if (privateKey instanceof PrivateKey) {
+    return (length) => {
+      const secret = privateKey.toPkcs8();
+      try {
+        return withFallback(secret, encryptedKey, length, (fallback) => here(privateKey, fallback));
+      } finally {
+        wipe(secret);
+      }
+    };
+  }
+  if (privateKey[method] === undefined) {
+    throw new MailsealError('KEY_UNSUITABLE', `the key handle has no ${method}, which the message needs`);
+  }
+  return async (length) => {
+    const fallback = fallbackKey(secretFor(privateKey), encryptedKey, length);
+    try {
+      return await elsewhere(privateKey, fallback);
+    } finally {
+      wipe(fallback);
+    }
+  };
+}
+
+/** In place of a secret that the process does not have: the same for a key as long as the process runs. */
+const secretFor = ({ publicKey }: KeyHandle): Uint8Array => concat([PROCESS_SECRET, publicKey.der]);
+
+const PROCESS_SECRET = randomBytes(32);
 
 export function addSharedSecrets(
   attempts: Attempts,

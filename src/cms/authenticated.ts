@@ -9,7 +9,7 @@ import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readNull, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
-import { constantTimeEqual, equal, wipe } from '../bytes.js';
+import { constantTimeEqual, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { computeDigest, type DigestName, type HashName, readSignerDigest } from '../x509/digests.js';
 import { unsupported } from './algorithms.js';
@@ -117,23 +117,18 @@ export async function verifyAuthenticatedData(
     addPrivateKeys(attempts, recipients, candidates);
     addSharedSecrets(attempts, recipientInfos, secrets);
     if (!attempts.found) throw unknownRecipient(data);
-    for (const { contentKey, ...opener } of attempts.checked()) {
-      if (KEY_LENGTHS.some((length) => matches(contentKey(length), macced, data))) {
-        return { ...opener, content, contentType: encapsulated.contentType, hmac, authAttrs };
-      }
+    const found = await attempts.open(KEY_LENGTHS, (key) => matches(key, macced, data) || undefined);
+    if (found === undefined) {
+      throw new MailsealError('DECRYPTION_FAILED', 'the MAC of the message does not match');
     }
-    throw new MailsealError('DECRYPTION_FAILED', 'the MAC of the message does not match');
+    return { ...found.opener, content, contentType: encapsulated.contentType, hmac, authAttrs };
   } finally {
     for (const candidate of candidates) candidate.release?.();
   }
 }
 
 function matches(key: Uint8Array, macced: Uint8Array, { hmac, mac }: AuthenticatedData): boolean {
-  try {
-    return constantTimeEqual(createHmac(hmac, key).update(macced).digest(), mac);
-  } finally {
-    wipe(key);
-  }
+  return constantTimeEqual(createHmac(hmac, key).update(macced).digest(), mac);
 }
 
 /** RFC 5652 9.2: content-type and message-digest, each once; anybody can check them without a key. */

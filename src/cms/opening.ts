@@ -5,7 +5,6 @@
  * judged by the content alone. CBC content is never authenticated: the result says `integrity: 'none'` (EFAIL).
  * Exported by enveloped.ts.
  */
-import { wipe } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import { Attempts, addPrivateKeys, addSharedSecrets, namedRecipients, type Opener } from './attempts.js';
 import { type ContentCipher, type ContentCipherName, decryptContent, readContentCipher } from './ciphers.js';
@@ -33,7 +32,8 @@ export interface DecryptedContent extends Opener {
 /**
  * Opens a message with the private keys that `keys` finds for its recipients, with keys that are shared, with passwords.
  * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; UNSUPPORTED_ALGORITHM with the OID; LIMIT_COST;
- *   DECRYPTION_FAILED, with one message, for every cause after a key was found
+ *   DECRYPTION_FAILED, with one message, for every cause after a key was found; KEY_UNAVAILABLE for a key outside the
+ *   process that could not be asked, and what its handle throws
  */
 export async function decryptEnvelopedData(
   enveloped: EnvelopedData | AuthEnvelopedData,
@@ -58,19 +58,13 @@ export async function decryptEnvelopedData(
     addPrivateKeys(attempts, recipients, candidates);
     addSharedSecrets(attempts, recipientInfos, secrets);
     if (!attempts.found) throw unknownRecipient(enveloped);
-    for (const { contentKey, ...opener } of attempts.checked()) {
-      const key = contentKey(cipher.keyLength);
-      let content: Uint8Array | undefined;
-      try {
-        content = decryptContent(cipher, key, encryptedContent, authentication);
-      } finally {
-        wipe(key);
-      }
-      if (content === undefined) continue;
-      const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
-      return { ...opener, content, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
-    }
-    throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
+    const found = await attempts.open([cipher.keyLength], (key) =>
+      decryptContent(cipher, key, encryptedContent, authentication),
+    );
+    if (found === undefined) throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
+    const { opener, opened: content } = found;
+    const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
+    return { ...opener, content, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
   } finally {
     for (const candidate of candidates) candidate.release?.();
   }

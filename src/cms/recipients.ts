@@ -4,17 +4,17 @@
  */
 import { toHex } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
-import type { PrivateKey } from '../x509/keys.js';
+import type { AnyPrivateKey } from '../x509/keys.js';
 import { identifies, readable } from './identifiers.js';
 import type { RecipientIdentifier } from './recipientinfo.js';
 
 export type { RecipientIdentifier } from './recipientinfo.js';
 
 /** A private key that may open a message for one of its recipients. */
-export interface KeyCandidate {
+export interface KeyCandidate<Key extends AnyPrivateKey = AnyPrivateKey> {
   /** Index in the list that {@link KeyFinder.find} was asked for. */
   readonly recipient: number;
-  readonly privateKey: PrivateKey;
+  readonly privateKey: Key;
   readonly certificate?: Certificate;
   /** Why this key, in words. */
   readonly reason: string;
@@ -28,12 +28,12 @@ export interface KeyFinder {
 }
 
 interface RingEntry {
-  readonly privateKey: PrivateKey;
+  readonly privateKey: AnyPrivateKey;
   readonly certificate?: Certificate;
 }
 
 /**
- * A KeyFinder over keys in memory, such as the contents of opened PFX files. Keys are found by identifier. Only a key
+ * A KeyFinder over keys in memory, such as the contents of opened PFX files, and over handles of keys elsewhere. Keys are found by identifier. Only a key
  * that came without a certificate, which no issuer and serial number can name, is offered on trial, and only when the
  * identifiers lead to no other.
  */

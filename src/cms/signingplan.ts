@@ -11,7 +11,13 @@ import { assertOneOf, buffer, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { digestOid } from '../x509/digests.js';
-import type { CurveName, PrivateKey, PublicKey } from '../x509/keys.js';
+import {
+  type AnyPrivateKey,
+  assertKeyHandle,
+  type CurveName,
+  PrivateKey,
+  type PublicKey,
+} from '../x509/keys.js';
 import { ML_DSA, type MlDsaAlgorithm } from '../x509/mldsa.js';
 import { type PssParameters, writePssParameters } from '../x509/pss.js';
 import { unsupportedCurve } from '../x509/signature.js';
@@ -21,8 +27,8 @@ import { checkUsable } from './sending.js';
 export type SigningDigest = 'sha256' | 'sha384' | 'sha512';
 export type SigningScheme = 'rsassa-pkcs1-v1_5' | 'rsassa-pss';
 
-export interface Signer {
-  readonly privateKey: PrivateKey;
+export interface Signer<Key extends AnyPrivateKey = PrivateKey> {
+  readonly privateKey: Key;
   readonly certificate: Certificate;
   /** Certificates between the signer's and a trust anchor, to go with the message. */
   readonly chain?: readonly Certificate[];
@@ -63,9 +69,10 @@ const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
   brainpoolP512t1: 'sha512',
 };
 
-export function planFor(signer: Signer, now: Date): Plan {
+export function planFor(signer: Signer<AnyPrivateKey>, now: Date): Plan {
   const { privateKey, certificate, digest, scheme, encryptionCertificate } = signer;
   const { subject, keyUsage, publicKey } = certificate;
+  if (!(privateKey instanceof PrivateKey)) assertKeyHandle(privateKey);
   if (!privateKey.publicKey.equals(publicKey)) {
     throw new MailsealError('KEY_MISMATCH', `the private key is not the one of ${subject}`);
   }

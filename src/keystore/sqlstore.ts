@@ -7,6 +7,7 @@ import { fromHex, toHex } from '../bytes.js';
 import type { KeyCandidate, RecipientIdentifier } from '../cms/recipients.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import type { PrivateKey } from '../x509/keys.js';
 import { validatePath } from '../x509/path.js';
 import { authoritiesAbove } from './authorities.js';
 import { inTurns, matchRecipients } from './matching.js';
@@ -161,10 +162,10 @@ export class SqlKeyStore implements KeyStore {
     }
   }
 
-  async find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate[]> {
+  async find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate<PrivateKey>[]> {
     const matches = inTurns(await matchRecipients(this.#matches, recipients));
     const unsealed = new Unsealed(this.#sealer);
-    const candidates: KeyCandidate[] = [];
+    const candidates: KeyCandidate<PrivateKey>[] = [];
     let failure: MailsealError | undefined;
     try {
       for (const { recipient, rows } of matches) {

@@ -128,7 +128,7 @@ export interface KeyStore extends KeyFinder {
    * share it: wipe it when done with all.
    * @throws MailsealError STORE_INVALID if there are matches, and none has a key that can be unsealed and is its own
    */
-  find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate[]>;
+  find(recipients: readonly RecipientIdentifier[]): Promise<readonly KeyCandidate<PrivateKey>[]>;
   /** What {@link find} goes by, without unsealing: every certificate that matches, those without a key too. */
   lookup(recipients: readonly RecipientIdentifier[]): Promise<Match[]>;
 

@@ -18,6 +18,7 @@ import type { KeyFinder } from '../cms/recipients.js';
 import type { SharedSecrets } from '../cms/sharedkeys.js';
 import { type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
 import { MailsealError } from '../errors.js';
+import type { AnyPrivateKey } from '../x509/keys.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
 import type { HeaderPolicy, HeaderPolicyName } from './headerpolicy.js';
 import type { Headers } from './headers.js';
@@ -34,7 +35,8 @@ import {
 } from './protectedheaders.js';
 import { prepareEntity } from './sevenbit.js';
 
-export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'includeCertificates'> {
+export interface SignOptions
+  extends Omit<SignDataOptions<AnyPrivateKey>, 'contentType' | 'includeCertificates'> {
   /**
    * Protect the header fields (RFC 9788). `clear`: of a mail that is only signed; the outer header stays as it is. A policy:
    * of a mail that is then encrypted; the outer header becomes what the policy leaves of it, and `encrypt` keeps that. The
@@ -50,7 +52,8 @@ export interface SignOptions extends Omit<SignDataOptions, 'contentType' | 'incl
 /**
  * Signs a message. What is signed is made fit for transport first: CRLF, 7-bit transfer encoding (RFC 8551 3.1).
  * @returns a mail with the message's own header fields
- * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_MISMATCH, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID
+ * @throws MailsealError MIME_MALFORMED, LIMIT_*, KEY_MISMATCH, KEY_UNSUITABLE, UNSUPPORTED_ALGORITHM with the OID;
+ *   KEY_UNAVAILABLE for a key outside of the process
  * @throws RangeError without signers, or for an option's value that is none
  */
 export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
@@ -58,7 +61,7 @@ export async function sign(message: Uint8Array, options: SignOptions): Promise<U
   const { detached = true } = options;
   const { outer, entity } = parted(message, options);
   const content = prepareEntity(entity);
-  const { pieces, digests } = signedPieces(content, { ...options, detached });
+  const { pieces, digests } = await signedPieces(content, { ...options, detached });
   if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
   const micalg = digests.map((digest) => digest.replace(/^sha(?=\d)/, 'sha-')).join(','); // RFC 8551 3.5.3.2
   return buildMultipartSigned({ outer, content, signature: join(pieces), micalg });
@@ -123,7 +126,7 @@ export interface Decrypted extends DecryptedContent {
  * Opens an encrypted message: a mail, or a CMS object in PEM, BER or DER. Signatures around it are looked through and
  * not verified; those inside are for `verify`, which takes the result's `message` or `content`.
  * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; DECRYPTION_FAILED for every cause after a key was
- *   found; KEY_UNSUITABLE for a key that was wiped; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
+ *   found; KEY_UNSUITABLE for a key that was wiped; KEY_UNAVAILABLE for one outside of the process; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
  *   MIME_MALFORMED, PEM_MALFORMED, ASN1_*, LIMIT_*
  */
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
