@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'CONTENT_MISSING' // a detached signature, and not what it is over
   // Use and environment.
   | 'KEY_UNSUITABLE' // a certificate or key may not be used for this
+  | 'KEY_UNAVAILABLE' // a key outside the process did not do what it was asked for; the cause says why
   | 'RECIPIENT_INCAPABLE' // a recipient says that they can't read what the policy asks for
   | 'STORE_INVALID' // not a key store, or of another schema version
   | 'USER_UNKNOWN' // the key store has no such user

@@ -85,6 +85,17 @@ export {
   verify,
 } from './smime/verify.js';
 export { Certificate } from './x509/certificate.js';
-export { type KeyAlgorithm, PrivateKey, PublicKey } from './x509/keys.js';
+export {
+  type AnyPrivateKey,
+  type HandleDecryption,
+  type HandleSignature,
+  type KeyAlgorithm,
+  type KeyHandle,
+  PrivateKey,
+  PublicKey,
+  type WebCrypto,
+  type WebCryptoKey,
+  webCryptoKey,
+} from './x509/keys.js';
 export { Name } from './x509/name.js';
 export type { PathReason } from './x509/path.js';

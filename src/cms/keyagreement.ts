@@ -16,7 +16,7 @@ import { copy, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { type Curve, curveOf } from '../x509/curves.js';
-import { type PrivateKey, PublicKey } from '../x509/keys.js';
+import { type AnyPrivateKey, type PrivateKey, PublicKey } from '../x509/keys.js';
 import type { HashName } from '../x509/pss.js';
 import { DIGEST_LENGTH, unsupported } from './algorithms.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
@@ -103,7 +103,10 @@ function namedCurve(algorithm: AlgorithmIdentifier): string | undefined {
 }
 
 /** Whether both keys are of one kind: a question about what anybody can see. */
-export function fitsKeyAgreement({ publicKey }: PrivateKey, { algorithm, curveOid }: KeyAgreement): boolean {
+export function fitsKeyAgreement(
+  { publicKey }: AnyPrivateKey,
+  { algorithm, curveOid }: KeyAgreement,
+): boolean {
   return publicKey.algorithm === algorithm && (curveOid === undefined || publicKey.curveOid === curveOid);
 }
 
@@ -114,10 +117,23 @@ export function unwrapAgreed(
   encryptedKey: Uint8Array,
   fallback: Uint8Array,
 ): Uint8Array {
-  const { kdf, wrap, wrapHasNull, ukm } = agreement;
-  let secret: Uint8Array | undefined;
   try {
-    secret = sharedSecret(privateKey, agreement);
+    return unwrapWithSecret(sharedSecret(privateKey, agreement), agreement, encryptedKey, fallback);
+  } catch (error) {
+    // A wiped private key is the caller's mistake; all else is about the originator's key.
+    if (error instanceof MailsealError && error.code !== 'KEY_MALFORMED') throw error;
+  }
+  return copy(fallback);
+}
+
+/** @param secret Z of RFC 5753; wiped */
+export function unwrapWithSecret(
+  secret: Uint8Array,
+  { kdf, wrap, wrapHasNull, ukm }: KeyAgreement,
+  encryptedKey: Uint8Array,
+  fallback: Uint8Array,
+): Uint8Array {
+  try {
     // What Bouncy Castle wrote before it had RFC 5753 is NULL here, whatever the message has.
     for (const withNull of [wrapHasNull, !wrapHasNull]) {
       const kek = deriveKek(kdf, secret, wrap, withNull, ukm);
@@ -126,9 +142,6 @@ export function unwrapAgreed(
       if (key?.length === fallback.length) return key;
       wipe(key);
     }
-  } catch (error) {
-    // A wiped private key is the caller's mistake; all else is about the originator's key.
-    if (error instanceof MailsealError && error.code !== 'KEY_MALFORMED') throw error;
   } finally {
     wipe(secret);
   }
@@ -143,7 +156,7 @@ function sharedSecret(privateKey: PrivateKey, { bits }: KeyAgreement): Uint8Arra
 }
 
 /** A public key of the same algorithm and curve as another. @throws MailsealError KEY_MALFORMED */
-function publicKeyLike({ algorithmOid, curveOid }: PublicKey, bits: Uint8Array): PublicKey {
+export function publicKeyLike({ algorithmOid, curveOid }: PublicKey, bits: Uint8Array): PublicKey {
   return PublicKey.parse(
     writeDer((w) =>
       w.sequence((w) => {

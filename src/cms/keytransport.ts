@@ -15,7 +15,7 @@ import { MailsealError } from '../errors.js';
 import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName } from '../x509/digests.js';
-import type { PrivateKey } from '../x509/keys.js';
+import type { AnyPrivateKey, PrivateKey } from '../x509/keys.js';
 import { DIGEST_LENGTH, readDigestAlgorithm, unsupported } from './algorithms.js';
 
 export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
@@ -159,8 +159,10 @@ function writeOaepHash(w: DerWriter, hash: OaepHash): void {
 }
 
 /** RFC 8017 7.1.2 and 7.2.2, step 1: a question about public sizes only. */
-export function fitsKeyTransport({ algorithm, publicKey }: PrivateKey, encryptedKey: Uint8Array): boolean {
-  return algorithm === 'rsa' && Math.ceil((publicKey.modulusLength ?? 0) / 8) === encryptedKey.length;
+export function fitsKeyTransport({ publicKey }: AnyPrivateKey, encryptedKey: Uint8Array): boolean {
+  return (
+    publicKey.algorithm === 'rsa' && Math.ceil((publicKey.modulusLength ?? 0) / 8) === encryptedKey.length
+  );
 }
 
 /** @param fallback what a key that does not unpad, or is of another length, is replaced by */
@@ -176,9 +178,16 @@ export function unwrapTransported(
 }
 
 /** RSAES-PKCS1-v1_5 (RFC 8017 7.2.2). Raw RSA in OpenSSL, which blinds it; unpadding in constant time in WASM. */
-function unwrapPkcs1(privateKey: PrivateKey, encryptedKey: Uint8Array, fallback: Uint8Array): Uint8Array {
-  const em = rawDecrypt(privateKey, encryptedKey);
+const unwrapPkcs1 = (privateKey: PrivateKey, encryptedKey: Uint8Array, fallback: Uint8Array): Uint8Array =>
+  unpadTransported(rawDecrypt(privateKey, encryptedKey), { name: 'rsaes-pkcs1' }, fallback);
+
+/**
+ * Unpads what raw RSA gave, in constant time.
+ * @param em as long as the modulus; wiped
+ */
+export function unpadTransported(em: Uint8Array, transport: KeyTransport, fallback: Uint8Array): Uint8Array {
   try {
+    if (transport.name === 'rsaes-oaep') return unpadOaep(em, transport, fallback);
     return rsaUnwrapPkcs1(em, fallback.length, fallback);
   } finally {
     wipe(em);
@@ -205,7 +214,8 @@ function unwrapOaep(
   fallback: Uint8Array,
 ): Uint8Array {
   const { hash, maskHash, label } = oaep;
-  if (maskHash !== hash) return unwrapMixedOaep(privateKey, encryptedKey, oaep, fallback);
+  // node:crypto has one hash for label and MGF1.
+  if (maskHash !== hash) return unpadTransported(rawDecrypt(privateKey, encryptedKey), oaep, fallback);
   try {
     const key = privateDecrypt(
       {
@@ -224,16 +234,10 @@ function unwrapOaep(
   return copy(fallback);
 }
 
-/** node:crypto has one hash for label and MGF1. The digests here take the time of their lengths, which are public. */
-function unwrapMixedOaep(
-  privateKey: PrivateKey,
-  encryptedKey: Uint8Array,
-  { hash, maskHash, label }: Oaep,
-  fallback: Uint8Array,
-): Uint8Array {
+/** The digests here take the time of their lengths, which are public. */
+function unpadOaep(em: Uint8Array, { hash, maskHash, label }: Oaep, fallback: Uint8Array): Uint8Array {
   const labelHash = computeDigest(hash, label);
-  if (encryptedKey.length < 2 * labelHash.length + 2) return copy(fallback); // step 1: public
-  const em = rawDecrypt(privateKey, encryptedKey);
+  if (em.length < 2 * labelHash.length + 2) return copy(fallback); // step 1: public
   const seed = copy(em.subarray(1, 1 + labelHash.length));
   const seedMask = mgf1(maskHash, em.subarray(1 + labelHash.length), seed.length);
   let mask: Uint8Array | undefined;
@@ -242,7 +246,7 @@ function unwrapMixedOaep(
     mask = mgf1(maskHash, seed, em.length - labelHash.length - 1);
     return rsaUnwrapOaep(em, labelHash, mask, fallback);
   } finally {
-    wipe(em, seed, seedMask, mask);
+    wipe(seed, seedMask, mask);
   }
 }
 

@@ -9,8 +9,9 @@ import { type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, equal, inPieces, join, type Pieces } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest } from '../x509/digests.js';
-import type { KeyAlgorithm } from '../x509/keys.js';
+import { type AnyPrivateKey, type KeyAlgorithm, PrivateKey } from '../x509/keys.js';
 import { writeContentInfo } from './content.js';
+import { signWithHandle } from './handles.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { agreementSchemes, canAgree } from './keyagreement.js';
 import {
@@ -31,8 +32,8 @@ import {
 
 export type { MessageDigest, Signer, SigningDigest, SigningScheme } from './signingplan.js';
 
-export interface SignDataOptions {
-  readonly signers: readonly Signer[];
+export interface SignDataOptions<Key extends AnyPrivateKey = PrivateKey> {
+  readonly signers: readonly Signer<Key>[];
   /** Leave the content out of the message. Default false. */
   readonly detached?: boolean;
   /** Dotted OID of the type of the content. Default id-data. */
@@ -47,9 +48,13 @@ export interface SignDataOptions {
   readonly signerIdentifier?: CertificateIdentifier['type'];
 }
 
-/** {@link signedPieces} in one. */
+/** {@link signedPieces} in one and at once, with keys of this process. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
-  return join(signedPieces(content, options).pieces);
+  const statements = statementsOf(content, options);
+  const signatures = statements.map(({ signer, plan, attributes }) =>
+    signAttributes(signer, plan, attributes),
+  );
+  return join(writeSigned(content, options, statements, signatures).pieces);
 }
 
 export interface SignedPieces {
@@ -59,34 +64,73 @@ export interface SignedPieces {
 }
 
 /**
- * Signs: a ContentInfo with SignedData, in DER.
+ * Signs: a ContentInfo with SignedData, in DER. Keys outside of the process are asked one after the other.
  * @param content what is signed, exactly these octets
- * @throws MailsealError KEY_MISMATCH; KEY_UNSUITABLE for a certificate that is not for signing or not valid, or a key
+ * @throws MailsealError KEY_UNAVAILABLE for a key outside of the process, and what its handle throws; KEY_MISMATCH; KEY_UNSUITABLE for a certificate that is not for signing or not valid, or a key
  *   that is too short; UNSUPPORTED_ALGORITHM with the OID for a key of another type
  * @throws RangeError without signers, or for a digest that is not there
  */
-export function signedPieces(content: Uint8Array, options: SignDataOptions): SignedPieces {
+export async function signedPieces(
+  content: Uint8Array,
+  options: SignDataOptions<AnyPrivateKey>,
+): Promise<SignedPieces> {
+  const statements = statementsOf(content, options);
+  const signatures: Uint8Array[] = [];
+  for (const { signer, plan, attributes } of statements) {
+    const { privateKey, certificate } = signer;
+    signatures.push(
+      privateKey instanceof PrivateKey
+        ? signAttributes({ privateKey, certificate }, plan, attributes)
+        : await signWithHandle(privateKey, certificate, plan, attributes),
+    );
+  }
+  return writeSigned(content, options, statements, signatures);
+}
+
+/** What one signer signs, and how. */
+interface Statement<Key extends AnyPrivateKey> {
+  readonly signer: Signer<Key>;
+  readonly plan: Plan;
+  /** SignedAttributes, encoded. */
+  readonly attributes: Uint8Array;
+}
+
+function statementsOf<Key extends AnyPrivateKey>(
+  content: Uint8Array,
+  options: SignDataOptions<Key>,
+): Statement<Key>[] {
   assertBytes(content, 'content');
-  const { signers, detached = false, contentType = OID.data, now = new Date() } = options;
-  const { signingTime = now } = options;
+  const { signers, contentType = OID.data, now = new Date() } = options;
+  const { signingTime = now, signerIdentifier = 'issuerAndSerialNumber' } = options;
   if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
   const plans = signers.map((signer) => ({ signer, plan: planFor(signer, now) }));
   const digests = new Map<MessageDigest, Uint8Array>();
   for (const { plan } of plans) {
     if (!digests.has(plan.digest)) digests.set(plan.digest, computeDigest(plan.digest, content));
   }
-  const signerInfos = plans.map(({ signer, plan }) => {
+  return plans.map(({ signer, plan }) => {
     const messageDigest = digests.get(plan.digest) as Uint8Array;
-    return signerInfo(signer, plan, {
-      contentType,
-      messageDigest,
-      signingTime,
-      signerIdentifier: options.signerIdentifier ?? 'issuerAndSerialNumber',
-    });
+    const claims = { contentType, messageDigest, signingTime, signerIdentifier };
+    return { signer, plan, attributes: signedAttributes(signer, claims, algorithmsOf(plan).protection) };
   });
+}
+
+/** @param signatures in the order of the statements */
+function writeSigned(
+  content: Uint8Array,
+  options: SignDataOptions<AnyPrivateKey>,
+  statements: readonly Statement<AnyPrivateKey>[],
+  signatures: readonly Uint8Array[],
+): SignedPieces {
+  const { signers, detached = false, contentType = OID.data } = options;
+  const { signerIdentifier = 'issuerAndSerialNumber' } = options;
+  const digests = [...new Set(statements.map(({ plan }) => plan.digest))];
+  const signerInfos = statements.map((statement, i) =>
+    signerInfo(statement, signatures[i] as Uint8Array, signerIdentifier),
+  );
   const pieces = writeContentInfo(OID.signedData, (w) => {
     w.integer(versionOf(options));
-    w.setOf([...digests.keys()].map((digest) => (w) => writeDigestAlgorithm(w, digest)));
+    w.setOf(digests.map((digest) => (w) => writeDigestAlgorithm(w, digest)));
     w.sequence((w) => {
       w.oid(contentType);
       if (!detached) w.explicit(0, (w) => w.big(Tag.OCTET_STRING, inPieces([content])));
@@ -94,16 +138,16 @@ export function signedPieces(content: Uint8Array, options: SignDataOptions): Sig
     if (options.includeCertificates !== false) w.implicitSetOf(0, certificateSet(signers));
     w.setOf(signerInfos);
   });
-  return { pieces, digests: [...digests.keys()] };
+  return { pieces, digests };
 }
 
 /** CMSVersion of 5.1, for messages without attribute certificates and CRLs. */
-function versionOf({ contentType = OID.data, signerIdentifier }: SignDataOptions): number {
+function versionOf({ contentType = OID.data, signerIdentifier }: SignDataOptions<AnyPrivateKey>): number {
   return contentType !== OID.data || signerIdentifier === 'subjectKeyIdentifier' ? 3 : 1;
 }
 
 /** Each certificate once, since several signers may share a chain. */
-function certificateSet(signers: readonly Signer[]): Uint8Array[] {
+function certificateSet(signers: readonly Signer<AnyPrivateKey>[]): Uint8Array[] {
   const certificates = signers.flatMap(({ certificate, encryptionCertificate, chain = [] }) =>
     encryptionCertificate === undefined
       ? [certificate, ...chain]
@@ -137,7 +181,7 @@ function capabilitiesFor({ publicKey, keyUsage }: Certificate): Uint8Array {
 }
 
 /** What is signed beside the signer's own. */
-interface Statement {
+interface Claims {
   readonly contentType: string;
   readonly messageDigest: Uint8Array;
   readonly signingTime: Date;
@@ -146,8 +190,8 @@ interface Statement {
 
 /** SignedAttributes as they are signed: a SET OF (5.4). RFC 8551 2.5 wants those of S/MIME, RFC 8933 the protection. */
 function signedAttributes(
-  { certificate, encryptionCertificate }: Signer,
-  { contentType, messageDigest, signingTime, signerIdentifier }: Statement,
+  { certificate, encryptionCertificate }: Signer<AnyPrivateKey>,
+  { contentType, messageDigest, signingTime, signerIdentifier }: Claims,
   algorithmProtection: Uint8Array,
 ): Uint8Array {
   const preference =
@@ -202,12 +246,13 @@ function algorithmsOf(plan: Plan): Algorithms {
 /** The tag of signedAttrs in the message, [0] IMPLICIT, in place of SET. */
 const SIGNED_ATTRS = contextConstructed(0);
 
-/** Signs, and gives what writes the SignerInfo. */
-function signerInfo(signer: Signer, plan: Plan, statement: Statement): (w: DerWriter) => void {
-  const { signerIdentifier } = statement;
-  const { digestAlgorithm, signatureAlgorithm, protection } = algorithmsOf(plan);
-  const attributes = signedAttributes(signer, statement, protection);
-  const signature = signAttributes(signer, plan, attributes);
+/** Gives what writes the SignerInfo. */
+function signerInfo(
+  { signer, plan, attributes }: Statement<AnyPrivateKey>,
+  signature: Uint8Array,
+  signerIdentifier: CertificateIdentifier['type'],
+): (w: DerWriter) => void {
+  const { digestAlgorithm, signatureAlgorithm } = algorithmsOf(plan);
   attributes[0] = SIGNED_ATTRS;
   return (w) =>
     w.sequence((w) => {
