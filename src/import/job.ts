@@ -69,14 +69,18 @@ type ReadStep =
   | { readonly step: Step; readonly bytes?: undefined }
   | { readonly step: NamedStep; readonly bytes: Uint8Array };
 
+/** What comes of a file that is written; known from the start if it failed. */
+interface Outcome {
+  result?: FileResult;
+}
+
 /** A file that is written, with others. */
 interface Writing {
   readonly file: JobFile;
   readonly key: Uint8Array;
   readonly records: readonly StoreRecord[];
   readonly skipped: readonly ImportError[];
-  /** Known from the start if there is nothing to write. */
-  result?: FileResult;
+  readonly outcome: Outcome;
 }
 
 export class Job {
@@ -90,7 +94,7 @@ export class Job {
   /** Names, with passwords, of files that are being opened: the same once more waits for what comes of them. */
   readonly #underWay = new Set<string>();
   /** What was written after the names of files that are still under way were looked up. */
-  readonly #recent = new Map<string, Writing>();
+  readonly #recent = new Map<string, Outcome>();
   readonly #maxRecent: number;
   #waiting: Step[] = [];
   #waitingOctets = 0;
@@ -240,9 +244,9 @@ export class Job {
     const results = steps.map((step) => this.#settle(step, writings));
     if (writings.length > 0) {
       await this.#options.bulk.writeFiles(writings, (writing, results) => {
-        const { file, key, records, skipped } = writing;
-        writing.result ??= written(records, results, skipped);
-        return logEntry(writing.result, () => this.#tag(key, file));
+        const { file, key, records, skipped, outcome } = writing;
+        outcome.result ??= written(records, results, skipped);
+        return logEntry(outcome.result, () => this.#tag(key, file));
       });
     }
     for (const step of steps) {
@@ -269,16 +273,19 @@ export class Job {
     const earlier = this.#recent.get(id) ?? this.#recent.get(idWithPasswords);
     if (earlier !== undefined) return () => repeated(earlier.result as FileResult);
     const writing = writingOf(file, key, opened as OpenedFile);
+    const { outcome } = writing;
     writings.push(writing);
     // What went in did so whatever its passwords; what did not may with others.
-    this.#recent.set(writing.result === undefined ? id : idWithPasswords, writing);
-    return () => writing.result as FileResult;
+    this.#recent.set(outcome.result === undefined ? id : idWithPasswords, outcome);
+    return () => outcome.result as FileResult;
   }
 }
 
 function writingOf(file: JobFile, key: Uint8Array, opened: OpenedFile): Writing {
-  if ('error' in opened) return { file, key, records: [], skipped: [], result: failed(opened.error) };
-  return { file, key, ...opened };
+  if ('error' in opened) {
+    return { file, key, records: [], skipped: [], outcome: { result: failed(opened.error) } };
+  }
+  return { file, key, ...opened, outcome: {} };
 }
 
 /** The next files, fewer if there are no more. */

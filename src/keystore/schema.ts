@@ -6,20 +6,23 @@
  *   users ──< user_certificates >── certificates ──< identifiers      (what mail names a recipient by)
  *                                        │ spki_hash
  *                                   private_keys                      (one key, several certificates: a renewal)
+ *     └──< capabilities                                               (what they say that they read: capabilities.ts)
  *   imports                                                           (files that an import is done with: joblog.ts)
  *
  * What columns say of a certificate is an index: who decides by it reads the certificate itself.
  * Drivers differ in the name of the octet string type, and of what numbers rows in the order in which they came; SQLite
  * has tables that are their own primary key index.
  *
- * Versions: 2 added user_certificates.uses and imports.
+ * Versions: 2 added user_certificates.uses and imports; 3 added capabilities.
  * Used by the key store only.
  */
 import { type Kysely, sql } from 'kysely';
 import { MailsealError } from '../errors.js';
 import type { Kind } from './record.js';
 
-export const SCHEMA_VERSION = '2';
+export const SCHEMA_VERSION = '3';
+
+const OLD_VERSIONS = ['1', '2'];
 
 export interface CertificateTable {
   fingerprint: Uint8Array;
@@ -44,6 +47,8 @@ export interface Schema {
   /** `uses`: bits of {@link Use}, what the user's mail may use the certificate for. */
   user_certificates: { user: string; fingerprint: Uint8Array; uses: number };
   identifiers: { value: Uint8Array; kind: Kind; fingerprint: Uint8Array };
+  /** `signing_time`: seconds since 1970; `encoded`: SMIMECapabilities. */
+  capabilities: { user: string; signing_time: number; encoded: Uint8Array };
   /** `password`: what a failure is tied to; `final` rows outlive the import that wrote them. */
   imports: { file: Uint8Array; password: Uint8Array | null; final: number; report: string };
 }
@@ -115,6 +120,17 @@ export async function createSchema(db: Database, flavour: Flavour): Promise<void
     await db.schema.createIndex(`${name}_${column}`).on(name).column(column).execute();
   }
   await createImports(db, flavour);
+  await createCapabilities(db, flavour);
+}
+
+async function createCapabilities(db: Database, { octets, withoutRowid }: Flavour): Promise<void> {
+  await db.schema
+    .createTable('capabilities')
+    .addColumn('user', 'text', (c) => c.notNull().primaryKey().references('users.lookup').onDelete('cascade'))
+    .addColumn('signing_time', 'bigint', (c) => c.notNull())
+    .addColumn('encoded', octets, (c) => c.notNull())
+    .modifyEnd(withoutRowid ? sql`without rowid` : sql``)
+    .execute();
 }
 
 async function createImports(db: Database, { octets, withoutRowid }: Flavour): Promise<void> {
@@ -141,7 +157,7 @@ async function createImports(db: Database, { octets, withoutRowid }: Flavour): P
  */
 export function isOld(version: string | undefined): boolean {
   if (version === undefined) throw new MailsealError('STORE_INVALID', 'the database is no key store');
-  if (version !== '1' && version !== SCHEMA_VERSION) {
+  if (!OLD_VERSIONS.includes(version) && version !== SCHEMA_VERSION) {
     const message = `the key store has schema version ${version}; this mailseal reads ${SCHEMA_VERSION} and older`;
     throw new MailsealError('STORE_INVALID', message);
   }
@@ -151,13 +167,17 @@ export function isOld(version: string | undefined): boolean {
 /** Brings an older store to today's schema. @throws MailsealError IO where the store can't be written */
 export async function migrate(db: Database, flavour: Flavour): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    const version = trx.selectFrom('settings').select('value').where('name', '=', 'version');
-    if (!isOld((await version.executeTakeFirst())?.value)) return; // another process was faster
-    await trx.schema
-      .alterTable('user_certificates')
-      .addColumn('uses', 'integer', (c) => c.notNull().defaultTo(Use.ANY))
-      .execute();
-    await createImports(trx, flavour);
+    const setting = trx.selectFrom('settings').select('value').where('name', '=', 'version');
+    const version = (await setting.executeTakeFirst())?.value;
+    if (!isOld(version)) return; // another process was faster
+    if (version === '1') {
+      await trx.schema
+        .alterTable('user_certificates')
+        .addColumn('uses', 'integer', (c) => c.notNull().defaultTo(Use.ANY))
+        .execute();
+      await createImports(trx, flavour);
+    }
+    await createCapabilities(trx, flavour);
     await trx.updateTable('settings').set({ value: SCHEMA_VERSION }).where('name', '=', 'version').execute();
   });
 }

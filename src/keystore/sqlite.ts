@@ -29,7 +29,7 @@ const TEMPORARY = '';
  * KiB of pages that a connection may keep, and pages of the log before they are moved into the database. Every table is
  * keyed by hashes, so that an import changes most pages of it again and again.
  */
-const CACHE_KIB = 32_768;
+const CACHE_KIB = 16_384;
 const CHECKPOINT_PAGES = 8_192;
 
 /** @throws MailsealError as openKeyStore does */

@@ -4,12 +4,14 @@
  * {@link SqlKeyStore.open}; everybody else sees a KeyStore.
  */
 import { fromHex, toHex } from '../bytes.js';
+import type { KnownCapabilities } from '../cms/choice.js';
 import type { KeyCandidate, RecipientIdentifier } from '../cms/recipients.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import { validatePath } from '../x509/path.js';
 import { authoritiesAbove } from './authorities.js';
+import { capabilitiesOf, rememberCapabilities } from './capabilities.js';
 import { inTurns, matchRecipients } from './matching.js';
 import { mayEncrypt, maySign, REASONS, seconds, userOf } from './record.js';
 import { Recorder, type StoreRecord } from './recorder.js';
@@ -32,6 +34,7 @@ import type {
   KeyStore,
   Match,
   Removed,
+  SignerStatement,
   SigningEntry,
   StoredCertificate,
   StoreEntry,
@@ -301,6 +304,14 @@ export class SqlKeyStore implements KeyStore {
 
   chain(certificate: Certificate): Promise<Certificate[]> {
     return authoritiesAbove(this.#db, certificate, MAX_CHAIN);
+  }
+
+  rememberCapabilities(signer: SignerStatement, now = new Date()): Promise<string[]> {
+    return rememberCapabilities(this.#db, signer, now);
+  }
+
+  capabilities(address: string): Promise<KnownCapabilities | undefined> {
+    return capabilitiesOf(this.#db, address);
   }
 
   async remove(target: { user: string } | { certificate: Uint8Array }): Promise<Removed> {

@@ -11,7 +11,9 @@
  * ({@link StoreEntry.unconfirmed}).
  * Used by import, smime (as a KeyFinder) and the command line.
  */
+import type { KnownCapabilities } from '../cms/choice.js';
 import type { KeyCandidate, KeyFinder, RecipientIdentifier } from '../cms/recipients.js';
+import type { SmimeCapability } from '../cms/smimeattributes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
@@ -88,6 +90,16 @@ export interface KeyEntry {
   friendlyName?: string;
 }
 
+/** What a signer says that they read: of a verdict of `verify`. */
+export interface SignerStatement {
+  readonly valid: boolean;
+  readonly weak: boolean;
+  /** Of the certificate: whom it is about. */
+  readonly emails: readonly string[];
+  readonly signingTime?: Date;
+  readonly capabilities?: readonly SmimeCapability[];
+}
+
 export interface EncryptionOptions {
   /**
    * Trust anchors: only certificates with a valid path to one of them count, through authorities of the store, without
@@ -143,6 +155,19 @@ export interface KeyStore extends KeyFinder {
    * @throws MailsealError USER_UNKNOWN, KEY_UNSUITABLE, NOT_TRUSTED
    */
   encryptionCertificates(address: string, now: Date, options?: EncryptionOptions): Promise<Certificate[]>;
+  /**
+   * Remembers what a signer says that they read (RFC 8551 2.7), for the users whose addresses are in their certificate. Only
+   * of a signer who is valid, whose signature is not weak, and who signed later than what is remembered, but not more than a
+   * day after `now`: sending an old message again changes nothing. Verify with `now` as it is, not as of another day.
+   * @param now default: now
+   * @returns the addresses of whom something new is remembered
+   */
+  rememberCapabilities(signer: SignerStatement, now?: Date): Promise<string[]>;
+  /**
+   * What a user last said that they read, for `encrypt`; undefined if that is not known.
+   * @throws MailsealError USAGE if it is no mail address
+   */
+  capabilities(address: string): Promise<KnownCapabilities | undefined>;
   /**
    * The authorities between a certificate and its root, as far as they are here, found by name and key identifier;
    * roots are left out, since a receiver trusts its own only.
