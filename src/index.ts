@@ -47,6 +47,7 @@ export {
   openKeyStore,
   type Removed,
   readSealKey,
+  type SignerStatement,
   type SigningEntry,
   type StoredCertificate,
   type StoreEntry,

@@ -1213,13 +1213,13 @@ describe('key store in a SQLite file', () => {
   it('refuses another schema version and names both', async () => {
     await fill(alice);
     change(`update settings set value = '7' where name = 'version'`);
-    await expect(open()).rejects.toThrow(code('STORE_INVALID', 'version 7', 'reads 2'));
+    await expect(open()).rejects.toThrow(code('STORE_INVALID', 'version 7', 'reads 3'));
   });
 
   describe('of schema version 1', () => {
     /** What the first version made: without the log of imports, and without purposes. */
     const makeOld = () =>
-      change(`drop table imports; alter table user_certificates drop column uses;
+      change(`drop table capabilities; drop table imports; alter table user_certificates drop column uses;
               update settings set value = '1' where name = 'version'`);
 
     it('is brought to the newest when it is opened, and keeps all it has', async () => {
@@ -1237,7 +1237,7 @@ describe('key store in a SQLite file', () => {
       await store.remove({ user: 'alice@example.org' });
       await store.close();
       const database = new SqliteDatabase(path, { readonly: true });
-      expect(database.prepare(`select value from settings where name = 'version'`).pluck().get()).toBe('2');
+      expect(database.prepare(`select value from settings where name = 'version'`).pluck().get()).toBe('3');
       database.close();
     });
 
@@ -1337,7 +1337,7 @@ describe('key store in a SQLite file', () => {
 
     it('of an older schema is brought to the newest, the store itself is not', async () => {
       await fill(alice);
-      change(`drop table imports; alter table user_certificates drop column uses;
+      change(`drop table capabilities; drop table imports; alter table user_certificates drop column uses;
               update settings set value = '1' where name = 'version'`);
       const before = readFileSync(path);
       const copy = await scratch();

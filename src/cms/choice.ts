@@ -19,7 +19,7 @@ import { readCapabilities, type SmimeCapability } from './smimeattributes.js';
 export interface Recipient {
   readonly certificate: Certificate;
   /** Of a key store, or of a signer whom `verify` found valid. */
-  readonly capabilities?: KnownCapabilities;
+  readonly capabilities?: KnownCapabilities | undefined;
 }
 
 /** What a signed message said that its signer reads. */
