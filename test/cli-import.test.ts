@@ -1,10 +1,12 @@
 /** `mailseal import`: which files it takes, the CSV in its forms, dry runs, progress. cli.test.ts has the plain uses. */
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { progress } from '../src/cli/terminal.js';
 import type { ImportReport } from '../src/import.js';
-import { everPrinted, expectFailure, mailseal, succeed, succeedJson } from './helpers/cli.js';
+import { everPrinted, expectFailure, MAIN, mailseal, succeed, succeedJson } from './helpers/cli.js';
+import { countedPfx } from './helpers/import-files.js';
 import { temporaryFolder } from './helpers/peers.js';
 import { certBag, pfx, safe, shroudedKeyBag } from './helpers/pfx.js';
 import { issueCertificate } from './helpers/pki.js';
@@ -314,6 +316,60 @@ describe('progress without a terminal', () => {
     shown.stop();
     expect(lines).toEqual([]);
   });
+});
+
+/** util-linux's `script` runs a command on a terminal of its own, whose output it passes on. */
+const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
+
+describe.skipIf(!hasScript)('progress at a terminal (needs util-linux script)', () => {
+  beforeAll(() => {
+    mkdirSync(path('slow'));
+    for (let i = 0; i < 60; i++) {
+      const issued = issueCertificate({ subject: `Slow ${i}`, emails: [`slow${i}@x.org`] });
+      writeFileSync(path(`slow/${i}.p12`), countedPfx(`${i}`, issued, PASSWORD, 1 << 14));
+    }
+  });
+
+  /** Types Ctrl-C when the bar shows that files are done, if it is asked to. */
+  async function run(name: string, interrupt: boolean) {
+    const line = [process.execPath, MAIN, 'import', 'slow', ...into(name)]
+      .map((word) => `"${word}"`)
+      .join(' ');
+    const child = spawn('script', ['-qec', line, '/dev/null'], {
+      cwd: folder,
+      env: { ...process.env, ...anywhere.env },
+    });
+    let output = '';
+    let typed = !interrupt;
+    child.stdout.on('data', (part: Buffer) => {
+      output += part.toString();
+      if (typed || !/[1-9]\d*\/60 files/.test(output)) return;
+      typed = true;
+      child.stdin.write('\u0003');
+    });
+    const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+    return { status, output };
+  }
+
+  it('is a bar with rate and remaining time, which is gone at the end', async () => {
+    const { status, output } = await run('bar', false);
+    expect(status).toBe(0);
+    expect(output).toMatch(/\d+\/60 files {2}\d+\/s {2}\d+:\d\d left {2}\d+\.p12/);
+    expect(output.trimEnd()).toMatch(/60 imported, 0 there already, 0 failed; 60 keys, 60 certificates$/);
+    expect(output.lastIndexOf(SHOW)).toBeGreaterThan(output.lastIndexOf(HIDE));
+  }, 60_000);
+
+  it('gives the cursor back on Ctrl-C, which ends the import; it can be taken up', async () => {
+    const { status, output } = await run('interrupted', true);
+    expect(status).toBe(128 + 2);
+    expect(output).toContain(HIDE);
+    expect(output.lastIndexOf(SHOW)).toBeGreaterThan(output.lastIndexOf(HIDE));
+    const { totals } = await succeedJson<Report>(['import', 'slow', ...into('interrupted')], anywhere);
+    expect(totals.present).toBeGreaterThan(0);
+    expect(totals.imported + totals.present).toBe(60);
+  }, 60_000);
+
+  const [HIDE, SHOW] = ['\u001b[?25l', '\u001b[?25h'];
 });
 
 describe('afterwards', () => {

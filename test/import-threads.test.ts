@@ -9,7 +9,7 @@ import { type KeyStore, openKeyStore } from '../src/keystore/store.js';
 import { readPfx } from '../src/pfx/read.js';
 import type { Certificate } from '../src/x509/certificate.js';
 import { MAIN } from './helpers/cli.js';
-import { countedPfx, dumpStore } from './helpers/import-files.js';
+import { countedPfx, dumpStore, saltOf } from './helpers/import-files.js';
 import { temporaryFolder } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
 import { pfxRows, readVector, vectorPath } from './helpers/vectors.js';
@@ -305,6 +305,17 @@ describe('a thread that dies', () => {
     60_000,
   );
 
+  it('for many files fails those, and no other', async () => {
+    const module = atSalt('process.exit(3);', '').replace('=== fatal', '< "a"');
+    const { stdout } = await run('many', module, 2);
+    const { rows } = JSON.parse(stdout) as { rows: ImportRow[] };
+    const expected = Array.from({ length: 30 }, (_, i) =>
+      toHex(saltOf(`${i}`)) < 'a' ? 'failed' : 'imported',
+    );
+    expect(rows.map(({ outcome }) => outcome)).toEqual(expected);
+    expect(expected.filter((outcome) => outcome === 'failed').length).toBeGreaterThan(10);
+  }, 60_000);
+
   it('whatever file it is given ends the import with one line', async () => {
     const { status, stdout, stderr } = await run(
       'always',
@@ -312,7 +323,7 @@ describe('a thread that dies', () => {
       2,
     );
     expect(stderr).toMatch(
-      /^mailseal: INTERNAL: \d+ calls failed with their thread, the last one so: [^\n]*\n$/,
+      /^mailseal: INTERNAL: \d+ calls in a row failed with their thread, the last one so: [^\n]*\n$/,
     );
     expect(stdout).toBe('');
     expect(status).toBe(1);

@@ -97,15 +97,27 @@ export function progress(total: number, unit: string): Progress {
     barsize: 30,
   });
   bar.start(total, 0, { speed: '-', left: '-', text: '' });
+  /** Ctrl-C ends the command as ever, but the terminal gets its cursor back first. */
+  const interrupted = (signal: NodeJS.Signals) => {
+    stop();
+    process.kill(process.pid, signal);
+  };
+  const stop = () => {
+    for (const signal of INTERRUPTS) process.removeListener(signal, interrupted);
+    bar.stop();
+  };
+  for (const signal of INTERRUPTS) process.on(signal, interrupted);
   return {
     step: (done, text) => {
       rate.add(done);
       const left = rate.left(total - done);
       bar.update(done, { speed: rate.perSecond, left, text: printable(text).slice(-40) });
     },
-    stop: () => bar.stop(),
+    stop,
   };
 }
+
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Of the last seconds: what an earlier run did already goes by much faster. */
 const RATE_MS = 10_000;

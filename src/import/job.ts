@@ -39,7 +39,7 @@ const WRITE_FILES = 1024;
 const WRITE_OCTETS = 1 << 23;
 const WRITE_MS = 500;
 
-/** Calls that may fail with their thread before the import gives up. */
+/** Calls that may fail with their thread, and none that opens files succeed, before the import gives up. */
 const MAX_FAILURES = 20;
 
 /** A file of the input. */
@@ -202,13 +202,16 @@ export class Job {
   async #call<T extends TaskName>(task: T, files: Files<T>): Promise<Results<T>> {
     try {
       const { results, milliseconds } = await this.#options.threads.run(task, files);
-      if (task === 'open') this.#adaptWindow(files as Files<'open'>, milliseconds);
+      if (task === 'open') {
+        this.#failures = 0;
+        this.#adaptWindow(files as Files<'open'>, milliseconds);
+      }
       return results;
     } catch (cause) {
       if (cause instanceof MailsealError) throw cause;
       const { message } = cause as Error;
       if (++this.#failures > MAX_FAILURES) {
-        const often = `${this.#failures} calls failed with their thread`;
+        const often = `${this.#failures} calls in a row failed with their thread`;
         throw new MailsealError('INTERNAL', `${often}, the last one so: ${message}`, { cause });
       }
       if (files.length === 1) {
