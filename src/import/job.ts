@@ -59,10 +59,17 @@ export interface JobOptions {
  * How far a file has come: its result is known (it can't be read, or the log has it), or it has a name for the log. Then
  * it was opened, unless it is the same as one before it.
  */
-type Step =
-  | { readonly file: JobFile; readonly result: FileResult }
-  | { readonly file: JobFile; readonly key: Uint8Array; opened?: OpenedFile };
-type NamedStep = Extract<Step, { key: Uint8Array }>;
+type Step = { readonly file: JobFile; readonly result: FileResult } | NamedStep;
+
+interface NamedStep {
+  readonly file: JobFile;
+  /** Its name in the log. */
+  readonly key: Uint8Array;
+  /** The same in hexadecimal, alone and with the passwords. */
+  readonly id: string;
+  readonly attempt: string;
+  opened?: OpenedFile;
+}
 
 /** A file that is to be opened comes with its octets. */
 type ReadStep =
@@ -91,7 +98,7 @@ export class Job {
   #failures = 0;
   /** When the names of all windows before the next one have been looked up. */
   #lookedUp: Promise<void> = Promise.resolve();
-  /** Names, with passwords, of files that are being opened: the same once more waits for what comes of them. */
+  /** Attempts on files that are being opened: the same once more waits for what comes of them. */
   readonly #underWay = new Set<string>();
   /** What was written after the names of files that are still under way were looked up. */
   readonly #recent = new Map<string, Outcome>();
@@ -168,10 +175,11 @@ export class Job {
       const entry = logged[next++];
       if (entry !== undefined && this.#answers(entry, file))
         return { step: { file, result: fromLog(entry) } };
-      const id = withPasswords(key, file);
-      const step = { file, key };
-      if (this.#underWay.has(id) || this.#recent.has(id) || this.#recent.has(toHex(key))) return { step };
-      this.#underWay.add(id);
+      const id = toHex(key);
+      const attempt = `${id} ${JSON.stringify(file.open.passwords)}`;
+      const step = { file, key, id, attempt };
+      if (this.#underWay.has(attempt) || this.#recent.has(attempt) || this.#recent.has(id)) return { step };
+      this.#underWay.add(attempt);
       return { step, bytes };
     });
   }
@@ -253,7 +261,7 @@ export class Job {
       });
     }
     for (const step of steps) {
-      if ('key' in step) this.#underWay.delete(withPasswords(step.key, step.file));
+      if ('attempt' in step) this.#underWay.delete(step.attempt);
     }
     for (const id of this.#recent.keys()) {
       if (this.#recent.size <= this.#maxRecent) break;
@@ -270,16 +278,14 @@ export class Job {
   /** What will be known of a file when `writings` are written, to which it is added if nobody has its content. */
   #settle(step: Step, writings: Writing[]): () => FileResult {
     if ('result' in step) return () => step.result;
-    const { file, key, opened } = step;
-    const id = toHex(key);
-    const idWithPasswords = withPasswords(key, file);
-    const earlier = this.#recent.get(id) ?? this.#recent.get(idWithPasswords);
+    const { file, key, id, attempt, opened } = step;
+    const earlier = this.#recent.get(id) ?? this.#recent.get(attempt);
     if (earlier !== undefined) return () => repeated(earlier.result as FileResult);
     const writing = writingOf(file, key, opened as OpenedFile);
     const { outcome } = writing;
     writings.push(writing);
     // What went in did so whatever its passwords; what did not may with others.
-    this.#recent.set(outcome.result === undefined ? id : idWithPasswords, outcome);
+    this.#recent.set(outcome.result === undefined ? id : attempt, outcome);
     return () => outcome.result as FileResult;
   }
 }
@@ -309,6 +315,3 @@ function octetsOf(step: Step): number {
     0,
   );
 }
-
-const withPasswords = (key: Uint8Array, { open }: JobFile): string =>
-  `${toHex(key)} ${JSON.stringify(open.passwords)}`;

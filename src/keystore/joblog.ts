@@ -37,8 +37,10 @@ export class JobLog {
 
   /** In the order of `files`; undefined for those that it does not know. */
   async find(files: readonly Uint8Array[]): Promise<(LogEntry | undefined)[]> {
-    const rows = new Map((await this.#find.run(files)).map((row) => [hex(row.file), row]));
-    return files.map((file) => rows.get(hex(file)));
+    const rows = await this.#find.run(files);
+    if (rows.length === 0) return new Array(files.length).fill(undefined);
+    const byFile = new Map(rows.map((row) => [hex(row.file), row]));
+    return files.map((file) => byFile.get(hex(file)));
   }
 
   /** Of entries with one name the last stands. Call it in a transaction. */
