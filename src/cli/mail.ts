@@ -1,6 +1,7 @@
 /** The commands that work on one message: decrypt, verify, sign, encrypt. */
 import { describeOid, oidName } from '../asn1/oids.js';
 import { toHex } from '../bytes.js';
+import type { EncryptionChoice, Recipient } from '../cms/choice.js';
 import type { EncryptionCipher } from '../cms/ciphers.js';
 import { describeIdentifier } from '../cms/identifiers.js';
 import { keyRing } from '../cms/recipients.js';
@@ -63,8 +64,9 @@ function describeDifference({ name, protected: inside, outside, intended }: Head
   return `${name}: ${list(inside)}; outside ${list(outside)}${intended ? ', as its author left it' : ''}`;
 }
 
-interface VerifyOptions {
+interface VerifyOptions extends StoreOptions {
   decrypted?: true;
+  remember?: true;
   content?: string;
   trust: string[];
   now?: string;
@@ -73,6 +75,13 @@ interface VerifyOptions {
 }
 
 export async function verifyCommand(file: string, options: VerifyOptions): Promise<void> {
+  const { remember = false } = options;
+  if (remember) {
+    requireStore(options);
+    // A key that has expired could be in other hands by now, and would be believed as of another day.
+    if (options.now !== undefined)
+      throw new MailsealError('USAGE', '--remember is about now: leave out --now');
+  }
   const now = options.now === undefined ? new Date() : parseDate(options.now);
   const trust = options.trust.flatMap(readCertificates);
   const verdict = await verify(readInput(file), {
@@ -82,9 +91,22 @@ export async function verifyCommand(file: string, options: VerifyOptions): Promi
     ...(options.allowSha1 && { allowSha1: true }),
     ...(options.decrypted && { decrypted: true }),
   });
-  if (options.json) printJson(verdictJson(verdict));
-  else printVerdict(verdict);
+  const remembered = remember ? await rememberSigners(options, verdict) : undefined;
+  if (options.json) printJson({ ...verdictJson(verdict), ...(remembered && { remembered }) });
+  else {
+    printVerdict(verdict);
+    for (const address of remembered ?? []) note(`remembered what ${address} can read`);
+  }
   if (!verdict.valid) process.exitCode = 1;
+}
+
+/** The addresses of whom it is known now what they read, and was not before. */
+function rememberSigners(options: StoreOptions, { signers }: Verdict): Promise<string[]> {
+  return withStore(options, false, async (store) => {
+    const addresses: string[] = [];
+    for (const signer of signers) addresses.push(...(await store.rememberCapabilities(signer)));
+    return addresses;
+  });
 }
 
 function verdictJson(verdict: Verdict) {
@@ -237,14 +259,15 @@ type EncryptOptions = StoreOptions & {
   to?: string[];
   toCert?: string[];
   trust?: string[];
-  cipher: EncryptionCipher;
+  cipher?: EncryptionCipher;
   protectHeaders?: HeaderPolicyName;
   legacyDisplay?: true;
   out?: string;
+  json?: true;
 };
 
 export async function encryptCommand(file: string, options: EncryptOptions): Promise<void> {
-  const { to = [], toCert = [], trust, cipher, out } = options;
+  const { to = [], toCert = [], trust, cipher, out, json } = options;
   if (to.length + toCert.length === 0) {
     throw new MailsealError('USAGE', 'to whom? give --to ADDRESS, or --to-cert FILE');
   }
@@ -252,19 +275,43 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
   else if (trust !== undefined) {
     throw new MailsealError('USAGE', '--trust goes with --to: what --to-cert names is trusted');
   }
+  if (json && out === undefined)
+    throw new MailsealError('USAGE', '--json goes with --out: the mail is there');
   const header = headerOptions(options);
   const message = readMessage(file);
   const anchors = trust && { trust: trust.flatMap(readCertificates) };
-  const recipients = toCert.flatMap(readCertificates);
+  const recipients: Recipient[] = toCert.flatMap(readCertificates).map((certificate) => ({ certificate }));
   if (to.length > 0) {
     await withStore(options, false, async (store) => {
       for (const address of to) {
         const [newest] = await store.encryptionCertificates(address, new Date(), anchors);
-        recipients.push(newest as Certificate);
+        const capabilities = await store.capabilities(address);
+        recipients.push({ certificate: newest as Certificate, capabilities });
       }
     });
   }
-  await writeOutput(out, await encrypt(message, { recipients, cipher, ...header }));
+  const choices: EncryptionChoice[] = [];
+  const onChoice = (choice: EncryptionChoice) => choices.push(choice);
+  const encrypted = await encrypt(message, { recipients, onChoice, ...(cipher && { cipher }), ...header });
+  await writeOutput(out, encrypted);
+  const [choice] = choices as [EncryptionChoice];
+  if (json) printJson(choiceJson(choice));
+  else noteChoice(choice);
+}
+
+function choiceJson({ recipients, ...choice }: EncryptionChoice): object {
+  return {
+    ...choice,
+    recipients: recipients.map(({ certificate, ...recipient }) => ({
+      ...recipient,
+      certificate: certificateJson(certificate),
+    })),
+  };
+}
+
+function noteChoice({ cipher, reason, recipients }: EncryptionChoice): void {
+  note(`encrypted with ${cipher}: ${reason}`);
+  for (const { certificate, reason } of recipients) note(`to ${describeCertificate(certificate)}: ${reason}`);
 }
 
 /** A line for a certificate; its fields are read late, and one that is broken is no reason to say nothing. */

@@ -151,6 +151,12 @@ command('verify', 'Check the signatures of a message, and who made them. Exit st
   .option('--now <date>', 'check as of this date, as in 2026-01-31 or 2026-01-31T12:00:00Z')
   .option('--allow-sha1', 'accept signatures made with SHA-1, as old mail has them')
   .option('--decrypted', 'the message came out of an encrypted one, so header fields may be confidential')
+  .option(
+    '--remember',
+    'of a valid signer who is a user of the store, note there what they can read, for `encrypt --to`',
+  )
+  .addOption(store())
+  .addOption(sealKey())
   .addOption(json())
   .addHelpText('after', FILE_FIRST)
   .action(verifyCommand);
@@ -189,7 +195,10 @@ command('encrypt', 'Encrypt a mail.')
     'of --to, take only certificates with a valid path to one of these, PEM or DER',
   )
   .addOption(
-    new Option('--cipher <name>', 'content cipher').choices([...ENCRYPTION_CIPHERS]).default('aes256-cbc'),
+    new Option(
+      '--cipher <name>',
+      'content cipher; by default the best that all of them are known to read, or aes256-cbc',
+    ).choices([...ENCRYPTION_CIPHERS]),
   )
   .addOption(
     new Option(
@@ -199,6 +208,7 @@ command('encrypt', 'Encrypt a mail.')
   )
   .addOption(legacyDisplay())
   .addOption(out())
+  .option('--json', 'with --out: report what was chosen, and why, as JSON on standard output')
   .addHelpText('after', `${FILE_FIRST}\n\nPolicies for what stays readable outside: ${POLICY_HELP}`)
   .action(encryptCommand);
 
