@@ -1,5 +1,5 @@
 /** Content types that are for reading only: EncryptedData, DigestedData, AuthenticatedData (RFC 5652 sections 7 to 9). */
-import { createHash, createHmac } from 'node:crypto';
+import { constants, createHash, createHmac, privateDecrypt } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
@@ -251,6 +251,22 @@ describe('AuthenticatedData', () => {
     expect((await failure(() => verifyAuthenticatedData(bare, keys))).code).toBe('CONTENT_MISSING');
     const other = () => verifyAuthenticatedData(bare, keys, {}, utf8('other'));
     expect((await failure(other)).code).toBe('DECRYPTION_FAILED');
+  });
+
+  it('by a key outside of the process, which is asked for each length that the key may have', async () => {
+    const key = alice.privateKey.keyObject;
+    const handle = {
+      publicKey: alice.privateKey.publicKey,
+      rawRsa: true,
+      decrypt: async (data: Uint8Array) => privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, data),
+    };
+    const elsewhere = keyRing({ entries: [{ ...alice, privateKey: handle }] });
+    for (const keyLength of [16, 32, 128]) {
+      const result = await verifyAuthenticatedData(nodeOf(authenticated({ keyLength })), elsewhere);
+      expect(toHex(result.content)).toBe(toHex(CONTENT));
+    }
+    const changed = nodeOf(authenticated({ mac: (mac) => mac.map((octet) => octet ^ 1) }));
+    expect((await failure(() => verifyAuthenticatedData(changed, elsewhere))).code).toBe('DECRYPTION_FAILED');
   });
 
   const rows: [name: string, forgery: Forgery, code: string][] = [

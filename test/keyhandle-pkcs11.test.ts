@@ -165,22 +165,23 @@ describe.skipIf(missing.length > 0)(
         cipher: 'aes256-gcm',
       });
       expect(text(await decrypt(mail, { keys }))).toContain('Secret');
-      let wrong: unknown;
-      const bad: KeyHandle = {
-        publicKey: handle.publicKey,
-        async decrypt(ciphertext, algorithm) {
-          ciphertext[200] = (ciphertext[200] as number) ^ 1;
-          return (await handle.decrypt?.(ciphertext, algorithm).catch((error) => {
-            wrong = error;
-            throw error;
-          })) as Uint8Array;
-        },
-      };
-      const opening = decrypt(mail, { keys: keyRing({ entries: [{ privateKey: bad, certificate }] }) });
-      await expect(opening).rejects.toThrow(
-        new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt'),
-      );
-      expect(wrong).toBeInstanceOf(Error); // what the device said, which nobody learns
+      // Whatever the device makes of it: an error, or with implicit rejection (OpenSSL 3.2) some key.
+      for (let at = 0; at < 256; at += 16) {
+        let asked = 0;
+        const bad: KeyHandle = {
+          publicKey: handle.publicKey,
+          decrypt(ciphertext, algorithm) {
+            asked++;
+            ciphertext[255 - at] = (ciphertext[255 - at] as number) ^ 1;
+            return (handle.decrypt as NonNullable<KeyHandle['decrypt']>)(ciphertext, algorithm);
+          },
+        };
+        const opening = decrypt(mail, { keys: keyRing({ entries: [{ privateKey: bad, certificate }] }) });
+        await expect(opening).rejects.toThrow(
+          new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt'),
+        );
+        expect(asked).toBe(1);
+      }
     });
 
     it('decrypts both by CKM_RSA_X_509, unpadded here', async () => {
