@@ -2,7 +2,7 @@
  * What a message is encrypted with: by what its recipients say that they read (SMIMECapabilities, RFC 8551 2.5.2 and 2.7; in a
  * signed message, or in the certificate, RFC 4262), by their keys, and by the sender's policy. Of what somebody reads the
  * strongest is taken, not what they put first: their lists are often in the order of their program.
- * Never chosen: 3DES and RC2, even for those who name nothing else (AES is what all of S/MIME reads since 2004); AES-GCM for
+ * Never chosen: 3DES and RC2, even for those who name nothing else (AES is mandatory since RFC 5751, of 2010); AES-GCM for
  * those who say nothing, unless the policy has a date for it: RFC 8551 2.7.1.2 would, but most mail programs can't read it.
  * Pure: whether what they say is theirs is for whoever verified the message. Used by enveloping.ts.
  */
@@ -206,8 +206,7 @@ interface Known {
 }
 
 /**
- * Of what a message and the certificate say, the newer (RFC 4262 leaves it open): a program is exchanged, or a certificate
- * is made anew. So an old message that is sent again does not count for less than the certificate says.
+ * Of what a message and the certificate say, the newer: a program is exchanged, or a certificate is made anew. So an old message that is sent again does not count for less than the certificate says.
  */
 function newest(certificate: Certificate, said: KnownCapabilities | undefined): Known | undefined {
   const certified = certifiedCapabilities(certificate);
