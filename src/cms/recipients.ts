@@ -33,9 +33,9 @@ interface RingEntry {
 }
 
 /**
- * A KeyFinder over keys in memory, such as the contents of opened PFX files, and over handles of keys elsewhere. Keys are found by identifier. Only a key
- * that came without a certificate, which no issuer and serial number can name, is offered on trial, and only when the
- * identifiers lead to no other.
+ * A KeyFinder over keys in memory, such as the contents of opened PFX files, and over handles of keys elsewhere. Keys are
+ * found by identifier. Only a key that came without a certificate, which no issuer and serial number can name, is offered on
+ * trial, and only when the identifiers lead to no other.
  */
 export function keyRing(...contents: readonly { readonly entries: readonly RingEntry[] }[]): KeyFinder {
   const entries = contents.flatMap((content) => content.entries);

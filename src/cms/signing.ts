@@ -66,8 +66,9 @@ export interface SignedPieces {
 /**
  * Signs: a ContentInfo with SignedData, in DER. Keys outside of the process are asked one after the other.
  * @param content what is signed, exactly these octets
- * @throws MailsealError KEY_UNAVAILABLE for a key outside of the process, and what its handle throws; KEY_MISMATCH; KEY_UNSUITABLE for a certificate that is not for signing or not valid, or a key
- *   that is too short; UNSUPPORTED_ALGORITHM with the OID for a key of another type
+ * @throws MailsealError KEY_MISMATCH; KEY_UNSUITABLE for a certificate that is not for signing or not valid, or a key
+ *   that is too short; UNSUPPORTED_ALGORITHM with the OID for a key of another type; KEY_UNAVAILABLE for a key outside of
+ *   the process, and what its handle throws
  * @throws RangeError without signers, or for a digest that is not there
  */
 export async function signedPieces(

@@ -126,7 +126,8 @@ export interface Decrypted extends DecryptedContent {
  * Opens an encrypted message: a mail, or a CMS object in PEM, BER or DER. Signatures around it are looked through and
  * not verified; those inside are for `verify`, which takes the result's `message` or `content`.
  * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; DECRYPTION_FAILED for every cause after a key was
- *   found; KEY_UNSUITABLE for a key that was wiped; KEY_UNAVAILABLE for one outside of the process; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
+ *   found; KEY_UNSUITABLE for a key that was wiped; KEY_UNAVAILABLE for one outside of the process, and what its handle
+ *   throws; NOT_ENCRYPTED, NOT_SMIME, UNSUPPORTED_ALGORITHM and UNSUPPORTED_FEATURE with the OID, CMS_MALFORMED,
  *   MIME_MALFORMED, PEM_MALFORMED, ASN1_*, LIMIT_*
  */
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
