@@ -127,18 +127,16 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
   const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
   const { results, content } = verifySignatures(signed, input, options);
   const problems: Problem[] = [];
-  const court: Court = { signed, options: { ...options, now }, budget: new PathBudget() };
-  const judged = results.map((result, signer) => {
-    const verdict = judge(result, court);
-    for (const { code, message } of verdict.problems) problems.push({ code, message, signer });
-    return verdict;
+  const court: Court = { signed, options, now, budget: new PathBudget() };
+  const signers = results.map((result, signer) => {
+    const judgement = judge(result, court);
+    for (const { code, message } of judgement.problems) problems.push({ code, message, signer });
+    return judgement.verdict;
   });
   // After all signers, so that counter-signatures, which anyone can add, leave them the budget.
-  const signers = judged.map((verdict, i) => ({
-    ...verdict.signer,
-    valid: verdict.problems.length === 0,
-    counterSignatures: judgeCounters(results[i] as SignerResult, court),
-  }));
+  signers.forEach((verdict, i) => {
+    verdict.counterSignatures = judgeCounters(results[i] as SignerResult, court);
+  });
   const found = protectedHeadersIn(content, input.mail?.headers, {
     encrypted: options.decrypted === true,
     signed: signers.length > 0 && signers.every((signer) => signer.valid),
@@ -197,29 +195,23 @@ function verifyOver(content: Uint8Array | undefined, signed: SignedData, options
 /** What one signer after the other is judged with. */
 interface Court {
   readonly signed: SignedData;
-  readonly options: VerifyOptions & { now: Date };
+  readonly options: VerifyOptions;
+  readonly now: Date;
   readonly budget: PathBudget;
 }
 
 function judgeCounters({ counterSignatures }: SignerResult, court: Court): CounterSignature[] {
   return counterSignatures.map((result) => {
-    const { signer, problems } = judge(result, court);
-    return {
-      ...signer,
-      valid: problems.length === 0,
-      problems,
-      counterSignatures: judgeCounters(result, court),
-    };
+    const { verdict, problems } = judge(result, court);
+    return { ...verdict, problems, counterSignatures: judgeCounters(result, court) };
   });
 }
 
+/** All but its counter-signatures, and what is wrong. */
 function judge(
   result: SignerResult,
-  { signed, options, budget }: Court,
-): {
-  signer: Omit<SignerVerdict, 'valid' | 'counterSignatures'>;
-  problems: { code: ErrorCode; message: string }[];
-} {
+  { signed, options, now, budget }: Court,
+): { verdict: SignerVerdict; problems: { code: ErrorCode; message: string }[] } {
   const { certificate, digest, signedAttributes, weak, valid, error } = result;
   const problems: { code: ErrorCode; message: string }[] = [];
   if (error !== undefined) problems.push({ code: error.code, message: error.message });
@@ -233,7 +225,7 @@ function judge(
     outcome = validatePath(certificate, {
       trust: options.trust,
       intermediates: [...signed.certificates, ...(options.certificates ?? [])],
-      now: options.now,
+      now,
       purpose: 'emailProtection',
       budget,
       ...(options.crls && { crls: options.crls }),
@@ -248,22 +240,24 @@ function judge(
     [...signed.certificates, ...(options.certificates ?? [])].find((one) =>
       identifies(encryptionKeyPreference, one),
     );
-  const signer = {
+  const verdict: SignerVerdict = {
+    valid: problems.length === 0,
     signatureValid: valid,
     trusted: outcome?.trusted ?? false,
     path: outcome?.path ?? [],
-    ...(outcome?.reason && { untrusted: outcome.reason }),
-    weak,
     emails: valid ? (certificate?.emails ?? []) : [],
-    ...(certificate && { certificate }),
-    ...(digest && { digest }),
-    ...(signingTime && { signingTime }),
-    ...(capabilities && { capabilities }),
-    ...(encryptionKeyPreference && { encryptionKeyPreference }),
-    ...(encryptionCertificate && { encryptionCertificate }),
-    ...(attributes && { signedAttributes: attributes.all }),
+    weak,
+    counterSignatures: [],
   };
-  return { signer, problems };
+  if (outcome?.reason) verdict.untrusted = outcome.reason;
+  if (certificate) verdict.certificate = certificate;
+  if (digest) verdict.digest = digest;
+  if (signingTime) verdict.signingTime = signingTime;
+  if (capabilities) verdict.capabilities = capabilities;
+  if (encryptionKeyPreference) verdict.encryptionKeyPreference = encryptionKeyPreference;
+  if (encryptionCertificate) verdict.encryptionCertificate = encryptionCertificate;
+  if (attributes) verdict.signedAttributes = attributes.all;
+  return { verdict, problems };
 }
 
 const NO_ATTRIBUTES: Partial<SignedAttributes> = {};
