@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Piscina } from 'piscina';
 import { MailsealError } from '../errors.js';
-import { pack } from './pack.js';
+import { type Packed, pack, unpack } from './pack.js';
 import { type Files, type Ran, runTask, type TaskName, type TaskSettings, Tasks } from './tasks.js';
 
 /**
@@ -75,14 +75,15 @@ export class Pool implements Threads {
 
   async run<T extends TaskName>(task: T, files: Files<T>): Promise<Ran<T>> {
     if (this.#broken !== undefined) throw this.#broken;
-    const { message, buffer } = pack(files);
+    const packed = pack(files);
     let waiting = (_: Error) => {};
     try {
-      return await new Promise<Ran<T>>((resolve, reject) => {
+      const result = await new Promise<Packed>((resolve, reject) => {
         waiting = reject;
         this.#waiting.add(reject);
-        this.#pool.run(message, { name: task, transferList: [buffer] }).then(resolve, reject);
+        this.#pool.run(packed, { name: task, transferList: [packed.buffer] }).then(resolve, reject);
       });
+      return unpack(result);
     } finally {
       this.#waiting.delete(waiting);
     }

@@ -40,7 +40,10 @@ export class Inserter {
           .returning('fingerprint'),
     );
     this.#identifiers = new RowInsert(['value', 'kind', 'fingerprint'], (rows) =>
-      db.insertInto('identifiers').values(rows),
+      db
+        .insertInto('identifiers')
+        .values(rows)
+        .onConflict((conflict) => conflict.doNothing()),
     );
     this.#keys = new RowInsert(['spki_hash', 'sealed'], (rows) =>
       db

@@ -97,7 +97,8 @@ function keyIdentifierValue(identifier: Uint8Array): Uint8Array {
   return identifier.length > MAX_INDEXED ? sha256(identifier) : identifier;
 }
 
-function indexOf(certificate: Certificate): IndexEntry[] {
+/** What a certificate is found by. @throws MailsealError of its fields */
+export function indexOf(certificate: Certificate): IndexEntry[] {
   const { issuer, serialNumber, subjectKeyIdentifier, publicKey } = certificate;
   const { keyIdentifier } = publicKey;
   const index: IndexEntry[] = [

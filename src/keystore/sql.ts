@@ -4,9 +4,11 @@
  */
 import { type ExpressionBuilder, type Selectable, sql } from 'kysely';
 import { toHex as hex } from '../bytes.js';
+import { readable } from '../cms/identifiers.js';
 import { ByValues } from './batched.js';
-import type { Kind } from './record.js';
+import { indexOf, type Kind } from './record.js';
 import { type CertificateTable, type Database, type Flavour, type Schema, Use } from './schema.js';
+import { certificateIn } from './stored.js';
 
 /** A certificate as it is read: with the sealed key, if it has one. */
 export type CertificateRow = Pick<
@@ -160,6 +162,14 @@ export async function summarizeUsers(
     .filter(({ certificates }) => certificates > 0);
 }
 
+/** By the values that the certificate has; of one whose octets were changed, wherever they are. */
+async function removeIdentifiers(db: Database, fingerprint: Uint8Array, der: Uint8Array): Promise<void> {
+  const all = db.deleteFrom('identifiers').where('fingerprint', '=', fingerprint);
+  const entries = readable(() => indexOf(certificateIn({ fingerprint, der })), undefined);
+  const values = entries?.map(({ value }) => value);
+  await (values === undefined ? all : all.where('value', 'in', values)).execute();
+}
+
 /**
  * Removes a user (by its lookup) with the certificates that nobody else has, or one certificate by its fingerprint;
  * then keys without a certificate and users without one, and the log of imports. Call it in a transaction.
@@ -168,7 +178,7 @@ export async function removeCertificates(
   db: Database,
   what: string | Uint8Array,
 ): Promise<{ certificates: number; keys: number }> {
-  let doomed = db.selectFrom('certificates as c').select(['c.fingerprint', 'c.spki_hash']);
+  let doomed = db.selectFrom('certificates as c').select(['c.fingerprint', 'c.spki_hash', 'c.der']);
   if (typeof what === 'string') {
     doomed = doomed
       .innerJoin('user_certificates as l', 'l.fingerprint', 'c.fingerprint')
@@ -189,7 +199,8 @@ export async function removeCertificates(
   const certificates = await doomed.execute();
   if (typeof what === 'string') await db.deleteFrom('users').where('lookup', '=', what).execute();
   let keys = 0;
-  for (const { fingerprint, spki_hash } of certificates) {
+  for (const { fingerprint, spki_hash, der } of certificates) {
+    await removeIdentifiers(db, fingerprint, der);
     const owners = await db
       .selectFrom('user_certificates')
       .select('user')
