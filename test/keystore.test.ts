@@ -914,6 +914,21 @@ describe.each(databases)('key store on $name', ({ url }) => {
       });
     });
 
+    it('leaves nothing to be found by, also of a certificate whose octets were changed', async () => {
+      const path = newPath();
+      store = await openKeyStore(`sqlite:${path}`, { sealKey: SEAL_KEY });
+      await store.addMany([entry(alice), entry(bob)]);
+      const database = new SqliteDatabase(path);
+      const left = database.prepare('select count(*) from identifiers').pluck();
+      expect(left.get()).toBe(4);
+      await store.remove({ certificate: parse(alice).fingerprint });
+      expect(left.get()).toBe(2);
+      database.exec(`update certificates set der = x'3000'`);
+      await store.remove({ certificate: parse(bob).fingerprint });
+      expect(left.get()).toBe(0);
+      database.close();
+    });
+
     it('and adding again', async () => {
       await open();
       await store.add(entry(alice));
@@ -1216,12 +1231,18 @@ describe('key store in a SQLite file', () => {
     await expect(open()).rejects.toThrow(code('STORE_INVALID', 'version 7', 'reads 3'));
   });
 
-  describe('of schema version 1', () => {
-    /** What the first version made: without the log of imports, and without purposes. */
-    const makeOld = () =>
-      change(`drop table capabilities; drop table imports; alter table user_certificates drop column uses;
-              update settings set value = '1' where name = 'version'`);
+  /** What the first version made: without the log of imports and purposes, identifiers with a foreign key. */
+  const makeOld = () =>
+    change(`drop table capabilities; drop table imports; alter table user_certificates drop column uses;
+            alter table identifiers rename to i;
+            create table identifiers (value blob not null, kind integer not null, fingerprint blob not null
+              references certificates (fingerprint) on delete cascade,
+              constraint identifiers_key primary key (value, kind, fingerprint)) without rowid;
+            insert into identifiers select * from i; drop table i;
+            create index identifiers_fingerprint on identifiers (fingerprint);
+            update settings set value = '1' where name = 'version'`);
 
+  describe('of schema version 1', () => {
     it('is brought to the newest when it is opened, and keeps all it has', async () => {
       await fill(alice, bob);
       makeOld();
@@ -1234,6 +1255,9 @@ describe('key store in a SQLite file', () => {
       expect(await store.history('bob@example.org')).toMatchObject([{ maySign: true, mayEncrypt: true }]);
       expect(await store.history('carol@example.org')).toMatchObject([{ maySign: true, mayEncrypt: false }]);
       expect(await store.bulk.logged([new Uint8Array(16)])).toEqual([undefined]);
+      expect(
+        await store.find([byIssuer(alice), byKeyIdentifier(parse(bob).publicKey.keyIdentifier)]),
+      ).toHaveLength(2);
       await store.remove({ user: 'alice@example.org' });
       await store.close();
       const database = new SqliteDatabase(path, { readonly: true });
@@ -1337,8 +1361,7 @@ describe('key store in a SQLite file', () => {
 
     it('of an older schema is brought to the newest, the store itself is not', async () => {
       await fill(alice);
-      change(`drop table capabilities; drop table imports; alter table user_certificates drop column uses;
-              update settings set value = '1' where name = 'version'`);
+      makeOld();
       const before = readFileSync(path);
       const copy = await scratch();
       expect(await copy.add(entry(bob, { purpose: 'signing' }))).toBe('added');

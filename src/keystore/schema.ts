@@ -13,7 +13,7 @@
  * Drivers differ in the name of the octet string type, and of what numbers rows in the order in which they came; SQLite
  * has tables that are their own primary key index.
  *
- * Versions: 2 added user_certificates.uses and imports; 3 added capabilities.
+ * Versions: 2 added user_certificates.uses and imports; 3 added capabilities, and took the foreign key from identifiers.
  * Used by the key store only.
  */
 import { type Kysely, sql } from 'kysely';
@@ -101,19 +101,10 @@ export async function createSchema(db: Database, flavour: Flavour): Promise<void
     .addPrimaryKeyConstraint('user_certificates_key', ['user', 'fingerprint'])
     .modifyEnd(own)
     .execute();
-  await table('identifiers')
-    .addColumn('value', octets, (c) => c.notNull())
-    .addColumn('kind', 'integer', (c) => c.notNull())
-    .addColumn('fingerprint', octets, (c) =>
-      c.notNull().references('certificates.fingerprint').onDelete('cascade'),
-    )
-    .addPrimaryKeyConstraint('identifiers_key', ['value', 'kind', 'fingerprint'])
-    .modifyEnd(own)
-    .execute();
+  await createIdentifiers(db, flavour, 'identifiers');
   // For the cascades, for authorities by name, for the certificates of a key.
   for (const [name, column] of [
     ['user_certificates', 'fingerprint'],
-    ['identifiers', 'fingerprint'],
     ['certificates', 'subject_hash'],
     ['certificates', 'spki_hash'],
   ] as const) {
@@ -129,6 +120,25 @@ async function createCapabilities(db: Database, { octets, withoutRowid }: Flavou
     .addColumn('user', 'text', (c) => c.notNull().primaryKey().references('users.lookup').onDelete('cascade'))
     .addColumn('signing_time', 'bigint', (c) => c.notNull())
     .addColumn('encoded', octets, (c) => c.notNull())
+    .modifyEnd(withoutRowid ? sql`without rowid` : sql``)
+    .execute();
+}
+
+/**
+ * Without a foreign key, which would take an index on the fingerprint: half of the table again, and a fifth of what an
+ * import writes. Entries of a certificate are found by their values, which are made from it.
+ */
+async function createIdentifiers(
+  db: Database,
+  { octets, withoutRowid }: Flavour,
+  name: string,
+): Promise<void> {
+  await db.schema
+    .createTable(name)
+    .addColumn('value', octets, (c) => c.notNull())
+    .addColumn('kind', 'integer', (c) => c.notNull())
+    .addColumn('fingerprint', octets, (c) => c.notNull())
+    .addPrimaryKeyConstraint('identifiers_key', ['value', 'kind', 'fingerprint'])
     .modifyEnd(withoutRowid ? sql`without rowid` : sql``)
     .execute();
 }
@@ -178,6 +188,10 @@ export async function migrate(db: Database, flavour: Flavour): Promise<void> {
       await createImports(trx, flavour);
     }
     await createCapabilities(trx, flavour);
+    await createIdentifiers(trx, flavour, 'new_identifiers');
+    await sql`insert into new_identifiers select value, kind, fingerprint from identifiers`.execute(trx);
+    await trx.schema.dropTable('identifiers').execute();
+    await trx.schema.alterTable('new_identifiers').renameTo('identifiers').execute();
     await trx.updateTable('settings').set({ value: SCHEMA_VERSION }).where('name', '=', 'version').execute();
   });
 }
