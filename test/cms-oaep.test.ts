@@ -14,7 +14,11 @@ import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, toHex, utf8, writePem } from '../src/bytes.js';
 import { contentOfType, readContentInfo } from '../src/cms/content.js';
 import { decryptEnvelopedData, EnvelopedData } from '../src/cms/enveloped.js';
-import { type KeyTransport, readKeyTransport, unwrapTransported } from '../src/cms/keytransport.js';
+import {
+  type KeyTransport,
+  readKeyTransport,
+  unwrapTransported as unwrapAll,
+} from '../src/cms/keytransport.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { MailsealError } from '../src/errors.js';
 import { rsaUnwrapOaep } from '../src/wasm.js';
@@ -34,6 +38,13 @@ interface Wycheproof {
     tests: { tcId: number; msg: string; ct: string; label: string; result: string }[];
   }[];
 }
+
+const unwrapTransported = (
+  privateKey: PrivateKey,
+  transport: KeyTransport,
+  encryptedKey: Uint8Array,
+  fallback: Uint8Array,
+): Uint8Array => unwrapAll(privateKey, transport, encryptedKey, [fallback])[0] as Uint8Array;
 
 const nameOf = (wycheproof: string) => wycheproof.toLowerCase().replace('-', '') as DigestName;
 

@@ -1,5 +1,5 @@
 /** Content types that are for reading only: EncryptedData, DigestedData, AuthenticatedData (RFC 5652 sections 7 to 9). */
-import { constants, createHash, createHmac, privateDecrypt } from 'node:crypto';
+import { constants, createHash, createHmac, privateDecrypt, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
@@ -10,7 +10,7 @@ import { readDigestedData } from '../src/cms/digested.js';
 import { decryptEncryptedData } from '../src/cms/encrypted.js';
 import { wrapTransported, writeKeyTransport } from '../src/cms/keytransport.js';
 import { keyRing } from '../src/cms/recipients.js';
-import { writeKekRecipient } from '../src/cms/sharedkeys.js';
+import { writeKekRecipient, writePasswordRecipient } from '../src/cms/sharedkeys.js';
 import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
@@ -168,6 +168,8 @@ interface Forgery {
   contentType?: string;
   digested?: Uint8Array;
   detached?: boolean;
+  /** Of one more recipient. */
+  password?: string;
   mac?: (right: Uint8Array) => Uint8Array;
 }
 
@@ -206,6 +208,9 @@ function authenticated(forgery: Forgery = {}): Uint8Array {
           w.octets(transported);
         });
         if (keyLength % 8 === 0) w.raw(writeKekRecipient(shared, macKey));
+        if (forgery.password !== undefined) {
+          w.raw(writePasswordRecipient(forgery.password, macKey, randomBytes));
+        }
       });
       w.sequence((w) => {
         w.oid(forgery.algorithm ?? oids[hmac]);
@@ -253,20 +258,38 @@ describe('AuthenticatedData', () => {
     expect((await failure(other)).code).toBe('DECRYPTION_FAILED');
   });
 
-  it('by a key outside of the process, which is asked for each length that the key may have', async () => {
+  it('by a key outside of the process, which is asked once, whatever the length of the key', async () => {
     const key = alice.privateKey.keyObject;
+    let asked = 0;
     const handle = {
       publicKey: alice.privateKey.publicKey,
       rawRsa: true,
-      decrypt: async (data: Uint8Array) => privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, data),
+      async decrypt(data: Uint8Array) {
+        asked++;
+        return privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, data);
+      },
     };
     const elsewhere = keyRing({ entries: [{ ...alice, privateKey: handle }] });
     for (const keyLength of [16, 32, 128]) {
       const result = await verifyAuthenticatedData(nodeOf(authenticated({ keyLength })), elsewhere);
       expect(toHex(result.content)).toBe(toHex(CONTENT));
     }
+    expect(asked).toBe(3);
     const changed = nodeOf(authenticated({ mac: (mac) => mac.map((octet) => octet ^ 1) }));
     expect((await failure(() => verifyAuthenticatedData(changed, elsewhere))).code).toBe('DECRYPTION_FAILED');
+    expect(asked).toBe(4);
+  });
+
+  it('by a password, derived from once for each password, whatever the length of the key', async () => {
+    const cost = 600_000 * 8; // of what is written: PBKDF2 with SHA-256 for 32 octets
+    for (const keyLength of [32, 128]) {
+      const node = nodeOf(authenticated({ keyLength, password: 'pw' }));
+      const check = (...passwords: string[]) =>
+        verifyAuthenticatedData(node, undefined, { passwords, maxPasswordCost: passwords.length * cost });
+      expect((await check('pw')).keyEncryption).toBe('password');
+      expect((await failure(() => check('bad'))).code).toBe('DECRYPTION_FAILED');
+      expect((await check('bad', 'pw')).keyEncryption).toBe('password');
+    }
   });
 
   const rows: [name: string, forgery: Forgery, code: string][] = [

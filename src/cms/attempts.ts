@@ -1,7 +1,9 @@
 /**
  * Which keys to try on which encrypted keys of a message: private keys by the identifiers of its recipients, key-encryption
- * keys by theirs, and passwords last, as they cost most. Each attempt gives a content key in any case, the true one or one
- * that stands in for it, so that nobody learns whether a key unwrapped. Used by opening.ts.
+ * keys by theirs, and passwords last, as they cost most. Wraps that check themselves (AES and 3DES key wrap, PWRI-KEK) come
+ * first: a wrong key gives nothing, and the next one is tried. RSA gives a content key in any case, the true one or one that
+ * stands in for it, so that nobody learns whether it unpadded; there all keys are used before any is tried on the content.
+ * Used by opening.ts and authenticated.ts.
  */
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { concat, equal, utf8, wipe } from '../bytes.js';
@@ -17,16 +19,16 @@ import {
   readKeyTransport,
   unwrapTransported,
 } from './keytransport.js';
+import { type KeyWrap, readKeyWrap, unwrapKey } from './keywrap.js';
 import type { RecipientIdentifier, RecipientInfo } from './recipientinfo.js';
 import type { KeyCandidate } from './recipients.js';
 import {
   deriveKek,
   PasswordBudget,
-  readKekWrap,
+  type PasswordWrap,
   readPasswordWrap,
   type SharedKey,
   type SharedSecrets,
-  unwrapShared,
 } from './sharedkeys.js';
 
 export type KeyEncryptionName = KeyTransportName | KeyAgreementName | 'shared-key' | 'password';
@@ -43,13 +45,23 @@ export interface Opener {
   readonly reason: string;
 }
 
-export interface Attempt extends Opener {
+/** A content key that an attempt gives. */
+interface Unwrapped {
+  readonly key: Uint8Array;
+  /** 1, or 0 of a key that stands in. A secret: nothing may branch on it. */
+  readonly right: number;
+}
+
+interface Attempt extends Opener {
+  /** Whether the encrypted key tells by itself, and may tell everybody, that another key is needed. */
+  readonly checksItself: boolean;
   /**
-   * The content key, or one that stands in for it; the caller wipes it. A promise of a key outside the process alone.
-   * @throws MailsealError LIMIT_COST for a password; KEY_UNSUITABLE for a private key that was wiped; rejects with
-   *   KEY_UNAVAILABLE and what a key handle throws
+   * One operation with the key, whatever the number of lengths.
+   * @returns content keys that the caller wipes: one of each length, or where the wrap checks itself one at most
+   * @throws MailsealError LIMIT_COST for a password; KEY_UNSUITABLE for a private key that was wiped; KEY_UNAVAILABLE and
+   *   what a key handle throws
    */
-  readonly contentKey: (length: number) => Uint8Array | Promise<Uint8Array>;
+  readonly unwrap: (lengths: readonly number[]) => Promise<readonly Unwrapped[]>;
 }
 
 /**
@@ -57,6 +69,9 @@ export interface Attempt extends Opener {
  * thousands of times, and a ring may offer every key without a certificate for each.
  */
 export const MAX_KEY_TRIALS = 16;
+
+/** Encrypted keys of no known algorithm that are looked at, of those for us: a message can bring any number. */
+const MAX_REFUSALS = 64;
 
 /** One encrypted key that is named by a certificate. */
 export interface NamedRecipient {
@@ -80,66 +95,81 @@ export function namedRecipients(infos: readonly RecipientInfo[]): NamedRecipient
 
 /** Collects the attempts of one message. */
 export class Attempts {
-  readonly list: Attempt[] = [];
+  readonly #list: Attempt[] = [];
   /** Whether anything was found for any recipient, fit or not. */
   found = false;
   #refused: MailsealError | undefined;
+  #refusals = 0;
 
   get full(): boolean {
-    return this.list.length >= MAX_KEY_TRIALS;
+    return this.#list.length >= MAX_KEY_TRIALS || this.#refusals >= MAX_REFUSALS;
   }
 
-  /** @param make undefined for a key that is not of the kind or size of the encrypted key: what anybody can see */
-  add(make: () => Attempt | undefined): void {
+  /** @param make none for a key that is not of the kind or size of the encrypted key: what anybody can see */
+  add(make: () => readonly Attempt[]): void {
     this.found = true;
     if (this.full) return;
     try {
-      const attempt = make();
-      if (attempt !== undefined) this.list.push(attempt);
+      this.#list.push(...make().slice(0, MAX_KEY_TRIALS - this.#list.length));
     } catch (error) {
       if (!(error instanceof MailsealError)) throw error;
       this.#refused ??= error;
+      this.#refusals++;
     }
   }
 
   /**
-   * Tries one after the other, until one opens the message.
+   * Tries them until one opens the message. CBC content looks right under a wrong key once in 256, so a key that is known to
+   * be wrong is not tried, and one that stands in is tried last. Which ones those are depends on secrets: so everything
+   * else was done by then, and where nothing opens, as many keys are tried on the content whatever the paddings were.
    * @param lengths octets that the content key can have, the likeliest first
    * @param open whether it is this content key, which is wiped afterwards
    * @returns undefined if none opens it
-   * @throws MailsealError the first reason why nothing can be tried, or why a key outside the process could not be asked
-   *   if no other opens the message; LIMIT_COST, KEY_UNSUITABLE as {@link Attempt.contentKey}
+   * @throws MailsealError if nothing opens the message: the first reason why nothing can be tried, or why a key could not be
+   *   used, as {@link Attempt.unwrap}
    */
   async open<T>(
     lengths: readonly number[],
     open: (contentKey: Uint8Array) => T | undefined,
   ): Promise<{ opener: Opener; opened: T } | undefined> {
-    if (this.list.length === 0 && this.#refused !== undefined) throw this.#refused;
-    let unavailable: unknown;
-    for (const { contentKey, ...opener } of this.list) {
-      for (const length of lengths) {
-        const made = contentKey(length);
-        let key: Uint8Array;
-        if (made instanceof Uint8Array) key = made;
-        else {
+    if (this.#list.length === 0 && this.#refused !== undefined) throw this.#refused;
+    let unusable: unknown;
+    const groups = this.#list.filter(({ checksItself }) => checksItself).map((attempt) => [attempt]);
+    groups.push(this.#list.filter(({ checksItself }) => !checksItself));
+    for (const group of groups) {
+      const found: (Unwrapped & { opener: Opener })[] = [];
+      try {
+        for (const { unwrap, checksItself, ...opener } of group) {
           try {
-            key = await made;
+            for (const unwrapped of await unwrap(lengths)) found.push({ ...unwrapped, opener });
           } catch (error) {
-            unavailable ??= error;
-            break;
+            unusable ??= error;
           }
         }
-        try {
+        for (const { key, opener } of rightFirst(found)) {
           const opened = open(key);
           if (opened !== undefined) return { opener, opened };
-        } finally {
-          wipe(key);
         }
+      } finally {
+        for (const { key } of found) wipe(key);
       }
     }
-    if (unavailable !== undefined) throw unavailable;
+    if (unusable !== undefined) throw unusable;
     return undefined;
   }
+}
+
+/** The same, those that are right before those that stand in. Without branches. */
+function rightFirst<T extends Unwrapped>(found: readonly T[]): T[] {
+  const ordered = [...found];
+  let right = 0;
+  let other = found.reduce((sum, one) => sum + one.right, 0);
+  for (const one of found) {
+    ordered[right * one.right + other * (1 - one.right)] = one;
+    right += one.right;
+    other += 1 - one.right;
+  }
+  return ordered;
 }
 
 export function addPrivateKeys(
@@ -156,8 +186,9 @@ export function addPrivateKeys(
     if (seen.some((one) => one.recipient === candidate.recipient && one.privateKey === privateKey)) continue;
     attempts.add(() => {
       const attempt = withPrivateKey(recipient, candidate);
-      if (attempt !== undefined) seen.push(candidate);
-      return attempt;
+      if (attempt === undefined) return [];
+      seen.push(candidate);
+      return [attempt];
     });
   }
 }
@@ -172,69 +203,63 @@ function withPrivateKey(recipient: NamedRecipient, candidate: KeyCandidate): Att
   function byTransport({ algorithm }: typeof info) {
     const transport = readKeyTransport(algorithm);
     if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
+    assertDoes(privateKey, 'decrypt');
     return {
       keyEncryption: transport.name,
-      contentKey: unwrapping(
-        privateKey,
-        encryptedKey,
-        'decrypt',
-        (key, fallback) => unwrapTransported(key, transport, encryptedKey, fallback),
-        (handle, fallback) => unwrapTransportedWithHandle(handle, transport, encryptedKey, fallback),
-      ),
+      checksItself: false,
+      async unwrap(lengths: readonly number[]) {
+        const fallbacks = fallbackKeys(privateKey, encryptedKey, lengths);
+        try {
+          const keys =
+            privateKey instanceof PrivateKey
+              ? unwrapTransported(privateKey, transport, encryptedKey, fallbacks)
+              : await unwrapTransportedWithHandle(privateKey, transport, encryptedKey, fallbacks);
+          return keys.map((key, i) => ({ key, right: differ(key, fallbacks[i] as Uint8Array) }));
+        } finally {
+          wipe(...fallbacks);
+        }
+      },
     };
   }
 
   function byAgreement(agreeing: RecipientInfo & { readonly type: 'keyAgreement' }) {
     const agreement = readKeyAgreement(agreeing);
     if (!fitsKeyAgreement(privateKey, agreement)) return undefined;
+    assertDoes(privateKey, 'deriveBits');
     return {
       keyEncryption: agreement.name,
-      contentKey: unwrapping(
-        privateKey,
-        encryptedKey,
-        'deriveBits',
-        (key, fallback) => unwrapAgreed(key, agreement, encryptedKey, fallback),
-        (handle, fallback) => unwrapAgreedWithHandle(handle, agreement, encryptedKey, fallback),
-      ),
+      checksItself: true,
+      async unwrap(lengths: readonly number[]) {
+        const key =
+          privateKey instanceof PrivateKey
+            ? unwrapAgreed(privateKey, agreement, encryptedKey)
+            : await unwrapAgreedWithHandle(privateKey, agreement, encryptedKey);
+        return checked(key, lengths);
+      },
     };
   }
 }
 
 /** @throws MailsealError KEY_UNSUITABLE for a handle without the method */
-function unwrapping(
-  privateKey: AnyPrivateKey,
-  encryptedKey: Uint8Array,
-  method: 'decrypt' | 'deriveBits',
-  here: (key: PrivateKey, fallback: Uint8Array) => Uint8Array,
-  elsewhere: (handle: KeyHandle, fallback: Uint8Array) => Promise<Uint8Array>,
-): Attempt['contentKey'] {
-  if (privateKey instanceof PrivateKey) {
-    return (length) => {
-      const secret = privateKey.toPkcs8();
-      try {
-        return withFallback(secret, encryptedKey, length, (fallback) => here(privateKey, fallback));
-      } finally {
-        wipe(secret);
-      }
-    };
-  }
-  if (privateKey[method] === undefined) {
-    throw new MailsealError('KEY_UNSUITABLE', `the key handle has no ${method}, which the message needs`);
-  }
-  return async (length) => {
-    const fallback = fallbackKey(secretFor(privateKey), encryptedKey, length);
-    try {
-      return await elsewhere(privateKey, fallback);
-    } finally {
-      wipe(fallback);
-    }
-  };
+function assertDoes(privateKey: AnyPrivateKey, method: 'decrypt' | 'deriveBits'): void {
+  if (privateKey instanceof PrivateKey || privateKey[method] !== undefined) return;
+  throw new MailsealError('KEY_UNSUITABLE', `the key handle has no ${method}, which the message needs`);
 }
 
-/** In place of a secret that the process does not have: the same for a key as long as the process runs. */
-const secretFor = ({ publicKey }: KeyHandle): Uint8Array => concat([PROCESS_SECRET, publicKey.der]);
+/** Of a wrap that checks itself. */
+function checked(key: Uint8Array | undefined, lengths: readonly number[]): Unwrapped[] {
+  if (key === undefined) return [];
+  if (lengths.includes(key.length)) return [{ key, right: 1 }];
+  wipe(key);
+  return [];
+}
 
-const PROCESS_SECRET = randomBytes(32);
+/** 1 or 0, in time that depends on the length only. */
+function differ(a: Uint8Array, b: Uint8Array): number {
+  let bits = 0;
+  for (let i = 0; i < a.length; i++) bits |= (a[i] as number) ^ (b[i] as number);
+  return -bits >>> 31;
+}
 
 export function addSharedSecrets(
   attempts: Attempts,
@@ -243,47 +268,47 @@ export function addSharedSecrets(
 ): void {
   for (const info of infos) {
     if (info.type !== 'keyEncryptionKey') continue;
-    for (const shared of sharedKeys) {
-      if (equal(shared.keyIdentifier, info.keyIdentifier)) attempts.add(() => withSharedKey(info, shared));
-    }
+    const named = sharedKeys.filter(({ keyIdentifier }) => equal(keyIdentifier, info.keyIdentifier));
+    if (named.length === 0) continue;
+    attempts.add(() => {
+      const wrap = readKeyWrap(info.algorithm);
+      return named
+        .filter(({ key }) => key.length === wrap.keyLength)
+        .map((shared) => withSharedKey(info, wrap, shared));
+    });
   }
   const budget = new PasswordBudget(maxPasswordCost);
   for (const info of infos) {
-    if (info.type !== 'password') continue;
-    for (const password of passwords) attempts.add(() => withPassword(info, password, budget));
+    if (info.type !== 'password' || passwords.length === 0) continue;
+    attempts.add(() => {
+      const wrap = readPasswordWrap(info);
+      return passwords.map((password) => withPassword(wrap, password, budget));
+    });
   }
 }
 
 function withSharedKey(
-  info: RecipientInfo & { readonly type: 'keyEncryptionKey' },
-  shared: SharedKey,
-): Attempt | undefined {
-  const wrap = readKekWrap(info, shared);
-  if (wrap === undefined) return undefined;
-  const { encryptedKey, keyIdentifier } = info;
+  { encryptedKey, keyIdentifier }: RecipientInfo & { readonly type: 'keyEncryptionKey' },
+  wrap: KeyWrap,
+  { key }: SharedKey,
+): Attempt {
   return {
     keyEncryption: 'shared-key',
     reason: `shared key ${shortHex(keyIdentifier)}`,
-    contentKey: (length) =>
-      withFallback(shared.key, encryptedKey, length, (fallback) =>
-        unwrapShared(wrap, shared.key, encryptedKey, fallback),
-      ),
+    checksItself: true,
+    unwrap: async (lengths) => checked(unwrapKey(wrap, key, encryptedKey), lengths),
   };
 }
 
-function withPassword(
-  info: RecipientInfo & { readonly type: 'password' },
-  password: string,
-  budget: PasswordBudget,
-): Attempt {
-  const wrap = readPasswordWrap(info);
+function withPassword(wrap: PasswordWrap, password: string, budget: PasswordBudget): Attempt {
   return {
     keyEncryption: 'password',
     reason: 'a password',
-    contentKey(length) {
+    checksItself: true,
+    async unwrap(lengths) {
       const kek = deriveKek(wrap, password, budget);
       try {
-        return withFallback(kek, info.encryptedKey, length, (fallback) => wrap.unwrap(kek, fallback));
+        return checked(wrap.unwrap(kek), lengths);
       } finally {
         wipe(kek);
       }
@@ -291,20 +316,24 @@ function withPassword(
   };
 }
 
-/** @param secret of the recipient */
-function withFallback(
-  secret: Uint8Array,
+/** Those that stand in, one of each length; the caller wipes them. @throws MailsealError for a private key that was wiped */
+function fallbackKeys(
+  privateKey: AnyPrivateKey,
   encryptedKey: Uint8Array,
-  length: number,
-  unwrap: (fallback: Uint8Array) => Uint8Array,
-): Uint8Array {
-  const fallback = fallbackKey(secret, encryptedKey, length);
+  lengths: readonly number[],
+): Uint8Array[] {
+  const secret = privateKey instanceof PrivateKey ? privateKey.toPkcs8() : secretFor(privateKey);
   try {
-    return unwrap(fallback);
+    return lengths.map((length) => fallbackKey(secret, encryptedKey, length));
   } finally {
-    wipe(fallback);
+    wipe(secret);
   }
 }
+
+/** In place of a secret that the process does not have: the same for a key as long as the process runs. */
+const secretFor = ({ publicKey }: KeyHandle): Uint8Array => concat([PROCESS_SECRET, publicKey.der]);
+
+const PROCESS_SECRET = randomBytes(32);
 
 /**
  * The content key that stands in for one that does not unwrap. It depends on a secret of the recipient and on the

@@ -1,8 +1,7 @@
 /**
  * What CMS has done by a key outside of the process (x509/keyhandle.ts): signatures, and the unwrapping of content keys by
  * RSA and by key agreement. The counterpart of what signingplan.ts, keytransport.ts and keyagreement.ts do with a
- * PrivateKey, and with the same promise: unwrapping gives a content key, the true one or the one that stands in for it
- * (RFC 3218). A handle that does raw RSA is unpadded here, in constant time. One that unpads itself answers a key or an
+ * PrivateKey, and with the same promise: RSA gives a content key, the true one or the one that stands in for it (RFC 3218). A handle that does raw RSA is unpadded here, in constant time. One that unpads itself answers a key or an
  * error, in times of its own; its error is not passed on, unless it says that it is not about the ciphertext.
  * Used by signing.ts and attempts.ts.
  */
@@ -19,7 +18,7 @@ import type { HandleDecryption, HandleSignature, KeyHandle, PublicKey } from '..
 import { readRsaPublic } from '../x509/rsa.js';
 import { type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
 import { type KeyAgreement, publicKeyLike, unwrapWithSecret } from './keyagreement.js';
-import { type KeyTransport, unpadTransported } from './keytransport.js';
+import { type KeyTransport, ofLengths, unpadTransported } from './keytransport.js';
 import type { Plan } from './signingplan.js';
 
 /**
@@ -94,26 +93,23 @@ function ecdsaDer(signature: Uint8Array, { curveOid }: PublicKey): Uint8Array {
   );
 }
 
-/** @param fallback what a key that does not unpad, or is of another length, is replaced by */
+/** As unwrapTransported. @param fallbacks what a key that does not unpad, or is of another length, is replaced by */
 export async function unwrapTransportedWithHandle(
   handle: KeyHandle,
   transport: KeyTransport,
   encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Promise<Uint8Array> {
+  fallbacks: readonly Uint8Array[],
+): Promise<Uint8Array[]> {
   if (handle.rawRsa === true) {
-    return unpadTransported(await rawDecrypt(handle, encryptedKey), transport, fallback);
+    return unpadTransported(await rawDecrypt(handle, encryptedKey), transport, fallbacks);
   }
   let key: Uint8Array | undefined;
   try {
     key = await handle.decrypt?.(copy(encryptedKey), decryptionAlgorithm(transport));
-    if (key?.length === fallback.length) return copy(key);
   } catch (error) {
     if (error instanceof MailsealError) throw error;
-  } finally {
-    wipe(key);
   }
-  return copy(fallback);
+  return ofLengths(key, fallbacks);
 }
 
 function decryptionAlgorithm(transport: KeyTransport): HandleDecryption {
@@ -145,15 +141,14 @@ async function rawDecrypt(handle: KeyHandle, encryptedKey: Uint8Array): Promise<
   }
 }
 
-/** @param fallback what a key that does not unwrap, or is of another length, is replaced by */
+/** @returns the content key, which the caller wipes; undefined if it does not unwrap */
 export async function unwrapAgreedWithHandle(
   handle: KeyHandle,
   agreement: KeyAgreement,
   encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Promise<Uint8Array> {
+): Promise<Uint8Array | undefined> {
   const peer = checkedPeer(handle.publicKey, agreement);
-  if (peer === undefined) return copy(fallback);
+  if (peer === undefined) return undefined;
   let secret: Uint8Array | undefined;
   try {
     secret = await handle.deriveBits?.(peer);
@@ -161,7 +156,7 @@ export async function unwrapAgreedWithHandle(
   } catch (cause) {
     throw unavailable('the key handle did not agree on a key', cause);
   }
-  return unwrapWithSecret(secret, agreement, encryptedKey, fallback);
+  return unwrapWithSecret(secret, agreement, encryptedKey);
 }
 
 /**

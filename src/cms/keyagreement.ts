@@ -12,7 +12,7 @@ import { OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import { readOid } from '../asn1/values.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
-import { copy, wipe } from '../bytes.js';
+import { wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { type Curve, curveOf } from '../x509/curves.js';
@@ -110,42 +110,42 @@ export function fitsKeyAgreement(
   return publicKey.algorithm === algorithm && (curveOid === undefined || publicKey.curveOid === curveOid);
 }
 
-/** @param fallback what a key that does not unwrap, or is of another length, is replaced by */
+/** @returns the content key, which the caller wipes; undefined if it does not unwrap */
 export function unwrapAgreed(
   privateKey: PrivateKey,
   agreement: KeyAgreement,
   encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Uint8Array {
+): Uint8Array | undefined {
   try {
-    return unwrapWithSecret(sharedSecret(privateKey, agreement), agreement, encryptedKey, fallback);
+    return unwrapWithSecret(sharedSecret(privateKey, agreement), agreement, encryptedKey);
   } catch (error) {
     // A wiped private key is the caller's mistake; all else is about the originator's key.
     if (error instanceof MailsealError && error.code !== 'KEY_MALFORMED') throw error;
+    return undefined;
   }
-  return copy(fallback);
 }
 
-/** @param secret Z of RFC 5753; wiped */
+/**
+ * @param secret Z of RFC 5753; wiped
+ * @returns as {@link unwrapAgreed}
+ */
 export function unwrapWithSecret(
   secret: Uint8Array,
   { kdf, wrap, wrapHasNull, ukm }: KeyAgreement,
   encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Uint8Array {
+): Uint8Array | undefined {
   try {
     // What Bouncy Castle wrote before it had RFC 5753 is NULL here, whatever the message has.
     for (const withNull of [wrapHasNull, !wrapHasNull]) {
       const kek = deriveKek(kdf, secret, wrap, withNull, ukm);
       const key = unwrapKey(wrap, kek, encryptedKey);
       wipe(kek);
-      if (key?.length === fallback.length) return key;
-      wipe(key);
+      if (key !== undefined) return key;
     }
+    return undefined;
   } finally {
     wipe(secret);
   }
-  return copy(fallback);
 }
 
 /** Z of RFC 5753. OpenSSL checks the point: on the curve, not at infinity; for X25519 and X448 that Z is not zero. */

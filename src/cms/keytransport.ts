@@ -165,33 +165,57 @@ export function fitsKeyTransport({ publicKey }: AnyPrivateKey, encryptedKey: Uin
   );
 }
 
-/** @param fallback what a key that does not unpad, or is of another length, is replaced by */
+/**
+ * One operation with the private key.
+ * @param fallbacks what a key that does not unpad, or is of another length, is replaced by
+ * @returns a key for each of them, of its length; the caller wipes them
+ */
 export function unwrapTransported(
   privateKey: PrivateKey,
   transport: KeyTransport,
   encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Uint8Array {
+  fallbacks: readonly Uint8Array[],
+): Uint8Array[] {
   return transport.name === 'rsaes-pkcs1'
-    ? unwrapPkcs1(privateKey, encryptedKey, fallback)
-    : unwrapOaep(privateKey, encryptedKey, transport, fallback);
+    ? unwrapPkcs1(privateKey, encryptedKey, fallbacks)
+    : unwrapOaep(privateKey, encryptedKey, transport, fallbacks);
 }
 
 /** RSAES-PKCS1-v1_5 (RFC 8017 7.2.2). Raw RSA in OpenSSL, which blinds it; unpadding in constant time in WASM. */
-const unwrapPkcs1 = (privateKey: PrivateKey, encryptedKey: Uint8Array, fallback: Uint8Array): Uint8Array =>
-  unpadTransported(rawDecrypt(privateKey, encryptedKey), { name: 'rsaes-pkcs1' }, fallback);
+const unwrapPkcs1 = (
+  privateKey: PrivateKey,
+  encryptedKey: Uint8Array,
+  fallbacks: readonly Uint8Array[],
+): Uint8Array[] => unpadTransported(rawDecrypt(privateKey, encryptedKey), { name: 'rsaes-pkcs1' }, fallbacks);
 
 /**
  * Unpads what raw RSA gave, in constant time.
  * @param em as long as the modulus; wiped
  */
-export function unpadTransported(em: Uint8Array, transport: KeyTransport, fallback: Uint8Array): Uint8Array {
+export function unpadTransported(
+  em: Uint8Array,
+  transport: KeyTransport,
+  fallbacks: readonly Uint8Array[],
+): Uint8Array[] {
   try {
-    if (transport.name === 'rsaes-oaep') return unpadOaep(em, transport, fallback);
-    return rsaUnwrapPkcs1(em, fallback.length, fallback);
+    return fallbacks.map((fallback) =>
+      transport.name === 'rsaes-oaep'
+        ? unpadOaep(em, transport, fallback)
+        : rsaUnwrapPkcs1(em, fallback.length, fallback),
+    );
   } finally {
     wipe(em);
   }
+}
+
+/**
+ * For whoever unpads itself.
+ * @param key undefined if it did not unpad; wiped
+ */
+export function ofLengths(key: Uint8Array | undefined, fallbacks: readonly Uint8Array[]): Uint8Array[] {
+  const keys = fallbacks.map((fallback) => copy(key?.length === fallback.length ? key : fallback));
+  wipe(key);
+  return keys;
 }
 
 /** EM. A number beyond the modulus gives zeros, which are no padding of either scheme. */
@@ -211,13 +235,14 @@ function unwrapOaep(
   privateKey: PrivateKey,
   encryptedKey: Uint8Array,
   oaep: Oaep,
-  fallback: Uint8Array,
-): Uint8Array {
+  fallbacks: readonly Uint8Array[],
+): Uint8Array[] {
   const { hash, maskHash, label } = oaep;
   // node:crypto has one hash for label and MGF1.
-  if (maskHash !== hash) return unpadTransported(rawDecrypt(privateKey, encryptedKey), oaep, fallback);
+  if (maskHash !== hash) return unpadTransported(rawDecrypt(privateKey, encryptedKey), oaep, fallbacks);
+  let key: Uint8Array | undefined;
   try {
-    const key = privateDecrypt(
+    key = privateDecrypt(
       {
         key: privateKey.keyObject,
         padding: constants.RSA_PKCS1_OAEP_PADDING,
@@ -226,12 +251,10 @@ function unwrapOaep(
       },
       encryptedKey,
     );
-    if (key.length === fallback.length) return key;
-    wipe(key);
   } catch (error) {
     rethrowOwn(error);
   }
-  return copy(fallback);
+  return ofLengths(key, fallbacks);
 }
 
 /** The digests here take the time of their lengths, which are public. */

@@ -1,8 +1,8 @@
 /**
  * Opening EnvelopedData (RFC 5652 section 6) and AuthEnvelopedData (RFC 5083). Built so that nobody learns from it what a
- * key decrypts (Bleichenbacher 1998, Manger 2001, RFC 3218): after a key is chosen there is one path and one error. A
- * content key that does not unwrap is replaced by another of the same length and decryption goes on; whether it worked is
- * judged by the content alone. CBC content is never authenticated: the result says `integrity: 'none'` (EFAIL).
+ * key decrypts (Bleichenbacher 1998, Manger 2001, RFC 3218): after a key is chosen there is one error. A content key that RSA
+ * does not unpad is replaced by another of the same length and decryption goes on: whether it worked is judged by the content
+ * alone. Key wraps that check themselves have no such oracle, and what does not unwrap is not tried. CBC content is never authenticated: the result says `integrity: 'none'` (EFAIL).
  * Exported by enveloped.ts.
  */
 import { type ErrorCode, MailsealError } from '../errors.js';

@@ -15,7 +15,7 @@ import { deriveCost, deriveKey, type KeyDerivation } from '../pbe/jobs.js';
 import { readKeyDerivation } from '../pbe.js';
 import { unsupported } from './algorithms.js';
 import { nodeCbc, readContentCipher } from './ciphers.js';
-import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
+import { aesKeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
 import type { RecipientInfo } from './recipientinfo.js';
 
 /** A key-encryption key that sender and recipient share. */
@@ -79,27 +79,6 @@ export class PasswordBudget {
   }
 }
 
-type KekInfo = RecipientInfo & { readonly type: 'keyEncryptionKey' };
-
-/** Undefined if the key is not of the length that the algorithm takes. @throws MailsealError UNSUPPORTED_ALGORITHM */
-export function readKekWrap({ algorithm }: KekInfo, { key }: SharedKey): KeyWrap | undefined {
-  const wrap = readKeyWrap(algorithm);
-  return wrap.keyLength === key.length ? wrap : undefined;
-}
-
-/** @param fallback what a key that does not unwrap, or is of another length, is replaced by */
-export function unwrapShared(
-  wrap: KeyWrap,
-  kek: Uint8Array,
-  encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Uint8Array {
-  const key = unwrapKey(wrap, kek, encryptedKey);
-  if (key?.length === fallback.length) return key;
-  wipe(key);
-  return copy(fallback);
-}
-
 /** KEKRecipientInfo. @throws RangeError for a key of a length that AES does not have */
 export function writeKekRecipient({ keyIdentifier, key }: SharedKey, contentKey: Uint8Array): Uint8Array {
   const wrap = aesKeyWrap(key.length);
@@ -120,7 +99,8 @@ type PasswordInfo = RecipientInfo & { readonly type: 'password' };
 export interface PasswordWrap {
   /** The key-encryption key from a password. */
   readonly derivation: (password: Uint8Array) => KeyDerivation;
-  readonly unwrap: (kek: Uint8Array, fallback: Uint8Array) => Uint8Array;
+  /** The content key, which the caller wipes; undefined if its check says that this is not the key. */
+  readonly unwrap: (kek: Uint8Array) => Uint8Array | undefined;
 }
 
 /** @throws MailsealError UNSUPPORTED_ALGORITHM, UNSUPPORTED_FEATURE with the OID; CMS_MALFORMED, ASN1_* */
@@ -144,8 +124,7 @@ export function readPasswordWrap({
     if (name === 'rc2-cbc' || name === 'des-cbc') throw unsupported(inner, 'PWRI-KEK with');
     return {
       keyLength,
-      unwrap: (kek: Uint8Array, fallback: Uint8Array) =>
-        unwrapPwri(nodeCbc(name), kek, iv, encryptedKey, fallback),
+      unwrap: (kek: Uint8Array) => unwrapPwri(nodeCbc(name), kek, iv, encryptedKey),
     };
   }
 
@@ -153,7 +132,7 @@ export function readPasswordWrap({
     const wrap = readKeyWrap(algorithm);
     return {
       keyLength: wrap.keyLength,
-      unwrap: (kek: Uint8Array, fallback: Uint8Array) => unwrapShared(wrap, kek, encryptedKey, fallback),
+      unwrap: (kek: Uint8Array) => unwrapKey(wrap, kek, encryptedKey),
     };
   }
 }
@@ -187,33 +166,27 @@ function decryptBlocks(cipher: CbcName, key: Uint8Array, iv: Uint8Array, data: U
 /**
  * RFC 3211 2.3.2. Two passes of CBC, the second with the last block of the first for its IV:
  *   count | complement of the first three octets | content key | padding
- * The count has to be the wanted length, so that nothing is searched.
+ * A wrong password passes the check once in 2^24. Whoever changes a message knows before whether the check still holds, as
+ * it compares octets that change together: it is no oracle.
  */
 function unwrapPwri(
   cipher: CbcName,
   kek: Uint8Array,
   iv: Uint8Array,
   encryptedKey: Uint8Array,
-  fallback: Uint8Array,
-): Uint8Array {
+): Uint8Array | undefined {
   const block = iv.length;
   const { length } = encryptedKey;
-  const keyLength = fallback.length;
-  // Public: two blocks at least, and room for the key.
-  if (length % block !== 0 || length < 2 * block || length < keyLength + 4) return copy(fallback);
+  if (length % block !== 0 || length < 2 * block) return undefined;
   const last = encryptedKey.subarray(length - block);
   const lastIv = decryptBlocks(cipher, kek, encryptedKey.subarray(length - 2 * block, length - block), last);
   const inner = decryptBlocks(cipher, kek, lastIv, encryptedKey);
   const plain = decryptBlocks(cipher, kek, iv, inner);
-  const key = copy(fallback);
   try {
-    let bad = (plain[0] as number) ^ keyLength;
+    const end = 4 + (plain[0] as number);
+    let bad = 0;
     for (let i = 1; i <= 3; i++) bad |= (plain[i] as number) ^ 0xff ^ (plain[i + 3] as number);
-    const keep = ((bad - 1) >> 31) ^ 0xff; // its low octet is 00 if bad is 0, else ff
-    for (let i = 0; i < keyLength; i++) {
-      key[i] = ((key[i] as number) & keep) | ((plain[i + 4] as number) & ~keep);
-    }
-    return key;
+    return bad === 0 && end <= length ? copy(plain.subarray(4, end)) : undefined;
   } finally {
     wipe(lastIv, inner, plain);
   }
