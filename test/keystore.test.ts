@@ -1225,6 +1225,16 @@ describe('key store in a SQLite file', () => {
     );
   });
 
+  it('says what failed where SQLite rolls back by itself, as it does when the disk is full', async () => {
+    await fill(alice);
+    change(`create trigger full before insert on certificates begin select raise(rollback, 'no room'); end`);
+    const store = await open();
+    await expect(store.add(entry(bob))).rejects.toThrow('no room');
+    change('drop trigger full');
+    expect(await store.add(entry(bob))).toBe('added');
+    await store.close();
+  });
+
   it('refuses another schema version and names both', async () => {
     await fill(alice);
     change(`update settings set value = '7' where name = 'version'`);

@@ -11,7 +11,6 @@ import {
   Kysely,
   type SqliteDatabase,
   SqliteDialect,
-  type SqliteDialectConfig,
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely';
@@ -50,7 +49,7 @@ export async function openSqlite(path: string, options: OpenOptions): Promise<Ke
     if (scratch && path !== MEMORY && existsSync(path)) translating(path, () => copyInto(handle, path));
     const fresh = translating(path, () => prepare(handle, create));
     const db = new Kysely<Schema>({
-      dialect: new ImmediateDialect({ database: new Statements(handle, path) }),
+      dialect: new ImmediateDialect(new Statements(handle, path)),
     });
     return await SqlKeyStore.open(db, sealKey, fresh, {
       octets: 'blob',
@@ -142,20 +141,30 @@ function copyInto(handle: BetterSqlite3.Database, path: string): void {
 
 /** A transaction takes the write lock when it begins: one that read first could not wait for it (SQLITE_BUSY_SNAPSHOT). */
 class ImmediateDriver extends SqliteDriver {
+  readonly #database: Statements;
+
+  constructor(database: Statements) {
+    super({ database });
+    this.#database = database;
+  }
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+  /** SQLite rolls back by itself when the disk is full or fails. The error of a second time would hide why. */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#database.inTransaction) await super.rollbackTransaction(connection);
   }
 }
 
 class ImmediateDialect extends SqliteDialect {
-  readonly #config: SqliteDialectConfig;
+  readonly #database: Statements;
 
-  constructor(config: SqliteDialectConfig) {
-    super(config);
-    this.#config = config;
+  constructor(database: Statements) {
+    super({ database });
+    this.#database = database;
   }
   override createDriver(): SqliteDriver {
-    return new ImmediateDriver(this.#config);
+    return new ImmediateDriver(this.#database);
   }
 }
 
@@ -171,6 +180,10 @@ class Statements implements SqliteDatabase {
   constructor(handle: BetterSqlite3.Database, path: string) {
     this.#handle = handle;
     this.#path = path;
+  }
+
+  get inTransaction(): boolean {
+    return this.#handle.inTransaction;
   }
 
   prepare(sql: string): SqliteStatement {
