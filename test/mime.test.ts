@@ -170,7 +170,8 @@ describe('mailboxes', () => {
     ['several', 'a@b.c, "X, <y@z>" <d@e.f>', ['a@b.c', 'd@e.f'], ['', 'X, <y@z>']],
     ['a comment for a name', 'a@b.c (Ann)', ['a@b.c'], ['Ann']],
     ['comments inside', 'a(x)@(y)b.c', ['a@b.c'], ['']],
-    ['a comment with a bracket', '(<x@y.z>) a@b.c', ['a@b.c'], ['']],
+    ['a comment with the address itself', '(<A@b.c>) a@b.c', ['a@b.c'], ['']],
+    ['several comments', 'a@b.c (Ann) (at work)', ['a@b.c'], ['Ann at work']],
     ['quoted local part that needs no quotes', '"a.b"@c.d', ['a.b@c.d'], ['']],
     ['quoted local part', '"a b@c"@d.e', ['"a b@c"@d.e'], ['']],
     ['quoted pair in a local part', '"a\\"b"@d.e', ['"a\\"b"@d.e'], ['']],
@@ -178,6 +179,7 @@ describe('mailboxes', () => {
     ['an empty group', 'undisclosed-recipients:;', [], []],
     ['a group among mailboxes', 'a@b.c, G:d@e.f;, g@h.i', ['a@b.c', 'd@e.f', 'g@h.i'], ['', '', '']],
     ['the obsolete route', '<@x,@y:a@b.c>', ['a@b.c'], ['']],
+    ['a route with a domain literal', '<@[192.0.2.1]:a@b.c>', ['a@b.c'], ['']],
     ['obsolete white space', 'a . b @ c . d', ['a.b@c.d'], ['']],
     ['a domain literal', 'a@[192.0.2.1]', ['a@[192.0.2.1]'], ['']],
     ['encoded words', '=?utf-8?Q?=C3=84?= =?utf-8?B?bm4=?= <a@b.c>', ['a@b.c'], ['Änn']],
@@ -212,6 +214,16 @@ describe('mailboxes', () => {
     ['two dots', 'a..b@c.d', ['a..b@c.d']],
     ['a bad domain', 'a@b..c', ['a@b..c']],
     ['a quoted domain', 'a@"b.c"', ['a@b.c']],
+    ['another address in a comment', '(<x@y.z>) a@b.c', ['a@b.c']],
+    ['another address in a comment of no mailbox', '(x@y.z), a@b.c', ['a@b.c']],
+    ['another address in the first of two comments', 'a@b.c (x@y.z) ()', ['a@b.c']],
+    ['a line end in a comment', '(=?utf-8?b?Cg==?=) a@b.c', ['a@b.c']],
+    ['an address as a quoted group name', '"x@y.z": a@b.c;', ['a@b.c']],
+    ['an address in the encoded name of an empty group', '=?utf-8?q?x=40y.z?=:;', []],
+    ['a route with an address', '<@x@y.z:a@b.c>', ['a@b.c']],
+    ['a quoted route', '<@"x@y.z":a@b.c>', ['a@b.c']],
+    ['a route with an encoded word', '<@=?utf-8?q?x=40y.z?=:a@b.c>', ['a@b.c']],
+    ['two routes', '<@x:@y:a@b.c>', ['@ya@b.c']],
     ['NUL', 'a@b.c\0', ['a@b.c\0']],
     ['Mailsploit: an encoded word in the address', '=?utf-8?b?YUBiLmM=?=@d.e', ['=?utf-8?b?YUBiLmM=?=@d.e']],
     ['Mailsploit: a line end in the name', '=?utf-8?b?YUBiLmMKCg==?= <d@e.f>', ['d@e.f']],
@@ -728,6 +740,19 @@ describe('recognising S/MIME', () => {
     expect(classify(parseEntity(bytes(`Content-Type: ${type}\r\n\r\n`)))).toEqual(expected);
   });
 
+  test.each([
+    'application/pkcs7-mime text/html',
+    'application/pkcs7-mime (',
+    'application/pkcs7-mime; smime-type=signed-data; smime-type=enveloped-data',
+    'application/pkcs7-mime; name=my file; name="b',
+    'application/octet-stream; name="a.p7m"; name="b.html"',
+    'application/pkcs7-signature text/html',
+  ])('refused, since readers could differ: %s', (type) => {
+    expect(failure(() => classify(parseEntity(bytes(`Content-Type: ${type}\r\n\r\n`))))).toBe(
+      'MIME_MALFORMED@0',
+    );
+  });
+
   test('no Content-Type', () =>
     expect(classify(parseEntity(bytes('A: 1\r\n\r\nx')))).toEqual({ kind: 'none' }));
 
@@ -942,6 +967,9 @@ describe('time grows with the size, not with its square', () => {
       (n: number) => read(`From: ${'a '.repeat(n)}${'<a@b>'.repeat(n)}\r\n\r\nx`),
     ],
     ['open comments', value('From', '(')],
+    ['comments', value('From', '(a@b)')],
+    ['groups', value('From', 'a@b:;')],
+    ['a route', (n: number) => read(`From: <${'@a,'.repeat(n)}:b@c>\r\n\r\n`)],
     ['at signs', value('From', '@')],
     ['at signs in a name', (n: number) => read(`From: "${'@x'.repeat(n)}" <a@b>\r\n\r\n`)],
     ['starts of encoded words', value('From', '=?')],

@@ -32,21 +32,22 @@ export interface Senders {
   malformed: boolean;
 }
 
-/** Mailboxes in one field, and fields of one name, that are read. The rest is an attack on time: it is `malformed`. */
+/** Mailboxes, and fields of one name, that are read. The rest is an attack on time: it is `malformed`. */
 export const MAX_MAILBOXES = 1000;
 
 /** Every mailbox of every From and Sender field. */
 export function readSenders(headers: Headers): Senders {
   let malformed = headers.all('from').length > MAX_MAILBOXES || headers.all('sender').length > MAX_MAILBOXES;
-  const read = (name: string): Mailbox[] =>
-    headers
-      .all(name)
-      .slice(0, MAX_MAILBOXES)
-      .flatMap((field) => {
-        const list = parseMailboxes(field.value);
-        malformed ||= list.malformed;
-        return list.mailboxes;
-      });
+  const read = (name: string): Mailbox[] => {
+    const boxes: Mailbox[] = [];
+    for (const field of headers.all(name).slice(0, MAX_MAILBOXES)) {
+      const list = parseMailboxes(field.value);
+      boxes.push(...list.mailboxes);
+      malformed ||= list.malformed || boxes.length > MAX_MAILBOXES;
+      if (boxes.length > MAX_MAILBOXES) break;
+    }
+    return boxes.slice(0, MAX_MAILBOXES);
+  };
   const from = read('from');
   const sender = read('sender');
   return {
@@ -94,8 +95,11 @@ function tokenize(value: string): { tokens: Token[]; comments: Map<number, strin
   while (at < value.length) {
     const c = value.charAt(at);
     if (c === ' ' || c === '\t') at++;
-    else if (c === '(') comments.set(tokens.length, delimited('(', ')'));
-    else if (c === '"') tokens.push({ kind: 'quoted', text: delimited('"', '"') });
+    else if (c === '(') {
+      const before = comments.get(tokens.length);
+      const comment = delimited('(', ')');
+      comments.set(tokens.length, before === undefined ? comment : `${before} ${comment}`);
+    } else if (c === '"') tokens.push({ kind: 'quoted', text: delimited('"', '"') });
     else if (c === '[') tokens.push({ kind: 'literal', text: `[${delimited('[', ']')}]` });
     else if (SPECIALS.includes(c)) {
       tokens.push({ kind: 'special', text: c });
@@ -133,8 +137,10 @@ export function parseMailboxes(value: string): MailboxList {
     if (special === '>') inAngle = false;
     if (inAngle && token !== undefined) continue; // a route may hold commas and a colon: <@a,@b:c@d>
     if (special === ':') {
-      // The tokens so far are a group's name (RFC 5322 section 3.4), which may hold no address.
-      if (inGroup || first === i || hasSpecial(tokens, first, i)) list.malformed = true;
+      // The tokens so far are a group's name (RFC 5322 section 3.4), which may hold no address: readers show it.
+      const name = tokens.slice(first, i);
+      if (inGroup || name.length === 0 || name.some(({ kind }) => kind === 'special')) list.malformed = true;
+      if (misleads(decodeWords(phraseText(name)), new Set())) list.malformed = true;
       inGroup = true;
       first = i + 1;
     } else if (token === undefined || special === ',' || special === ';') {
@@ -147,12 +153,15 @@ export function parseMailboxes(value: string): MailboxList {
     }
   }
   if (inGroup) list.malformed = true;
+  // Some readers show comments, wherever they stand.
+  const known = new Set(list.mailboxes.map(({ address }) => address.toLowerCase()));
+  for (const comment of comments.values()) if (misleads(decodeWords(comment), known)) list.malformed = true;
   return list;
 }
 
-function hasSpecial(tokens: readonly Token[], from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (tokens[i]?.kind === 'special') return true;
-  return false;
+/** Whether text that is shown holds an address that is not known, or control characters. */
+function misleads(shown: string, known: ReadonlySet<string>): boolean {
+  return CONTROL.test(shown) || addressInName(shown, known) !== undefined;
 }
 
 /** One mailbox in tokens `from`…`to`: `phrase <route addr-spec>`, or a bare addr-spec. */
@@ -177,9 +186,7 @@ function readMailbox(
   while (open < to) {
     let close = open + 1;
     while (close < to && !isSpecial(close, '>')) close++;
-    let start = open + 1;
-    // The obsolete route says nothing about the mailbox (RFC 5322 section 4.4).
-    if (isSpecial(start, '@')) for (let i = start; i < close; i++) if (isSpecial(i, ':')) start = i + 1;
+    const start = isSpecial(open + 1, '@') ? skipRoute(tokens, open + 1, close, list) : open + 1;
     const box = push(list, addrSpec(tokens, start, close, list), displayName);
     if (odd && box?.nameAddress !== undefined) {
       list.malformed = true; // an address stands unquoted before the one in brackets, and it is not the same
@@ -189,6 +196,27 @@ function readMailbox(
     open = close + 1;
     while (open < to && !isSpecial(open, '<')) open++;
   }
+}
+
+/**
+ * Where the addr-spec begins behind the obsolete route `@a,@b:` (RFC 5322 section 4.4), which says nothing about the
+ * mailbox. Anything else before a colon may look like an address.
+ */
+function skipRoute(tokens: readonly Token[], from: number, to: number, list: MailboxList): number {
+  const text = (i: number, kind: Token['kind']) => (tokens[i]?.kind === kind ? (tokens[i]?.text ?? '') : '');
+  let at = from;
+  while (at + 2 < to && text(at, 'special') === '@') {
+    const domain = text(at + 1, 'word');
+    if (hasEncodedWord(domain) || (!DOT_ATOM.test(domain) && text(at + 1, 'literal') === '')) break;
+    const next = text(at + 2, 'special');
+    at += 3;
+    if (next === ':') return at;
+    if (next !== ',') break;
+  }
+  list.malformed = true;
+  let start = from;
+  for (let i = from; i < to; i++) if (text(i, 'special') === ':') start = i + 1;
+  return start;
 }
 
 /** Words with a space between them; nothing around a stray `@`, so that `a@b <c@d>` shows the address a@b. */
@@ -256,20 +284,23 @@ function push(list: MailboxList, address: string | undefined, displayName: strin
     list.malformed = true;
     return undefined;
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: decoded words smuggle them into what is displayed
-  if (/[\x00-\x1f\x7f]/.test(displayName)) list.malformed = true;
+  if (CONTROL.test(displayName)) list.malformed = true;
   const box: Mailbox = { address, displayName };
-  const nameAddress = addressInName(displayName, address);
+  const nameAddress = addressInName(displayName, new Set([address.toLowerCase()]));
   if (nameAddress !== undefined) box.nameAddress = nameAddress;
   list.mailboxes.push(box);
   return box;
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: decoded words smuggle them into what is displayed
+const CONTROL = /[\x00-\x1f\x7f]/;
+
 /** Octets of an address on each side of its `@` (RFC 5321 section 4.5.3.1). */
 const MAX_SIDE = 255;
 
-/** The first thing like an address in a display name that is not `address`. Full-width letters count as plain ones. */
-function addressInName(name: string, address: string): string | undefined {
+/** The first thing like an address in text that is shown, but for the known ones. Full-width letters count as plain ones. */
+function addressInName(name: string, known: ReadonlySet<string>): string | undefined {
+  if (name === '') return undefined;
   const text = name.normalize('NFKC');
   const part = (c: string) => c !== '' && !/[\s()<>@,;:\\"'[\]]/.test(c);
   for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
@@ -278,7 +309,7 @@ function addressInName(name: string, address: string): string | undefined {
     while (at - from < MAX_SIDE && from > 0 && part(text.charAt(from - 1))) from--;
     while (to - at <= MAX_SIDE && part(text.charAt(to))) to++;
     const found = text.slice(from, to);
-    if (from < at && to > at + 1 && found.toLowerCase() !== address.toLowerCase()) return found;
+    if (from < at && to > at + 1 && !known.has(found.toLowerCase())) return found;
   }
   return undefined;
 }

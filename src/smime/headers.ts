@@ -213,6 +213,9 @@ export interface ContentType {
 /** Parameters that decide what is verified: given twice, even as `x` and `x*`, they are a defect. */
 const DECISIVE = new Set(['boundary', 'protocol', 'micalg', 'smime-type']);
 
+/** The mildest defect, given only where there is no other: mailers that write `name=my file` are many. */
+export const STRAY_TEXT = 'text between parameters';
+
 /** Reads a Content-Type or Content-Disposition value. Never throws: a leaf may be sloppy, `defect` tells. */
 export function parseParameterized(value: string): ContentType {
   const scanner = new Scanner(value);
@@ -225,11 +228,13 @@ export function parseParameterized(value: string): ContentType {
     scanner.skipComments();
   }
   if (type === '' || type.startsWith('/') || type.endsWith('/')) scanner.defect ??= 'no type';
+  if (!scanner.atEnd && scanner.peek !== ';') scanner.defect ??= 'text behind the type';
+  let stray: string | undefined;
   const plain = new Map<string, string>();
   const segments = new Map<string, Map<number, Segment>>();
   while (!scanner.atEnd) {
     if (!scanner.eat(';')) {
-      scanner.defect ??= 'text between parameters';
+      stray = STRAY_TEXT;
       scanner.take(TO_SEMICOLON);
       continue;
     }
@@ -253,11 +258,8 @@ export function parseParameterized(value: string): ContentType {
     else if (plain.has(name) && DECISIVE.has(name)) scanner.defect ??= `parameter ${name} twice`;
     else plain.set(name, joined); // the extended form is the better one (RFC 6266 section 4.3 says why)
   }
-  return {
-    type: type.toLowerCase(),
-    parameters: plain,
-    ...(scanner.defect === undefined ? {} : { defect: scanner.defect }),
-  };
+  const defect = scanner.defect ?? stray;
+  return { type: type.toLowerCase(), parameters: plain, ...(defect !== undefined && { defect }) };
 }
 
 /** A section of a continued parameter, RFC 2231 section 3; `extended` ones are percent-encoded, section 4. */

@@ -10,7 +10,7 @@
 import { assertBytes, buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decodeWords } from './addresses.js';
-import { type ContentType, type Headers, parseHeaders, parseParameterized } from './headers.js';
+import { type ContentType, type Headers, parseHeaders, parseParameterized, STRAY_TEXT } from './headers.js';
 import { decodeBase64, decodeQuotedPrintable } from './transfer.js';
 
 /** Nested multiparts and messages. Each level scans its octets once more; Postfix stops at 100. */
@@ -314,8 +314,12 @@ function holdsSignature(part: MimeEntity): boolean {
  */
 export function classify(entity: MimeEntity): Smime {
   const kind = declaredKind(entity);
-  if (kind === 'none' || kind === 'pkcs7-signature') return { kind };
-  const { parameters } = entity.contentType;
+  if (kind === 'none') return { kind };
+  const { parameters, defect } = entity.contentType;
+  if (defect !== undefined && defect !== STRAY_TEXT) {
+    throw new MailsealError('MIME_MALFORMED', `Content-Type: ${defect}`, { offset: entity.start });
+  }
+  if (kind === 'pkcs7-signature') return { kind };
   if (kind === 'pkcs7-mime') {
     const smimeType =
       parameters.get('smime-type')?.toLowerCase() ??
