@@ -17,6 +17,15 @@ export function canonicalize(bytes: Uint8Array): Uint8Array {
   return lone === 0 ? bytes : wasm.canonicalLines(bytes, lone);
 }
 
+/** Whether a CR stands without LF. */
+export function hasLoneCr(bytes: Uint8Array): boolean {
+  const octets = buffer(bytes);
+  for (let at = octets.indexOf(CR); at >= 0; at = octets.indexOf(CR, at + 1)) {
+    if (octets[at + 1] !== LF) return true;
+  }
+  return false;
+}
+
 /**
  * Base64 over white space.
  * @param strict refuse foreign characters, text behind the padding, and an incomplete end; otherwise skip them

@@ -5,22 +5,22 @@
  * thrown but for input that is no signed message. Public API; used by the command line.
  */
 
-import { OID } from '../asn1/oids.js';
+import { describeOid, OID } from '../asn1/oids.js';
 import type { Attribute, SignedAttributes } from '../cms/attributes.js';
 import { contentOfType } from '../cms/content.js';
-import { type CertificateIdentifier, identifies } from '../cms/identifiers.js';
+import { type CertificateIdentifier, identifies, readable } from '../cms/identifiers.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
 import type { SmimeCapability } from '../cms/smimeattributes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { normalizeEmail } from '../x509/name.js';
 import { PathBudget, type PathReason, type PathResult, validatePath } from '../x509/path.js';
-import { type Mailbox, readSenders } from './addresses.js';
+import { type Mailbox, readSenders, type Senders } from './addresses.js';
 import { type Coverage, coverage } from './coverage.js';
 import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
 import { type FoundHeaders, type ProtectedHeaders, protectedHeadersIn } from './protectedheaders.js';
-import { canonicalize } from './transfer.js';
+import { canonicalize, hasLoneCr } from './transfer.js';
 
 export interface VerifyOptions {
   /** The only certificates that are believed; those in the message never are. */
@@ -70,7 +70,10 @@ export interface SignerVerdict {
   capabilities?: readonly SmimeCapability[];
   /** How a valid signer names the certificate to encrypt answers to. */
   encryptionKeyPreference?: CertificateIdentifier;
-  /** That certificate, where the message or the caller brings it. The signer says it is theirs; no path was looked for. */
+  /**
+   * That certificate, where the message or the caller brings it: the signer's own, or one that is trusted and has an
+   * address of the signer. None where several such certificates have that name, since anyone can add one to a message.
+   */
   encryptionCertificate?: Certificate;
   /** All signed attributes of a valid signer, in the order of the message: those that nothing here reads are kept too. */
   signedAttributes?: readonly Attribute[];
@@ -94,6 +97,8 @@ export interface Verdict extends Coverage {
   problems: Problem[];
   /** What was signed: of a mail, the MIME entity, in the octets that the signature is over. May be a view of the input. */
   content: Uint8Array;
+  /** OID of the type that the signature says the content has: id-data, of a CMS object also others. */
+  contentType: string;
   /** All certificates that the message brings, whoever signed: to be kept for answering, never to be trusted. */
   certificates: readonly Certificate[];
   /** Whether the signature is beside the content (multipart/signed, detached CMS) or around it. */
@@ -107,7 +112,10 @@ export interface Verdict extends Coverage {
   from: string[];
   /** Addresses in Sender, which a mailing list may have written. No signature is compared with them. */
   sender: string[];
-  /** There is a From, and each address in it is a valid signer's. False of a MIME entity or CMS object, which has none. */
+  /**
+   * There is a From, each address in it is a valid signer's, and all parts are signed. False of a MIME entity or CMS
+   * object, which has none.
+   */
   senderVerified: boolean;
 }
 
@@ -121,7 +129,8 @@ export interface Verdict extends Coverage {
 export async function verify(message: Uint8Array, options: VerifyOptions): Promise<Verdict> {
   const { now = new Date() } = options;
   const input = readInput(message, { signedPart: true });
-  if (input.contentInfo.contentType === OID.envelopedData) {
+  const { contentType } = input.contentInfo;
+  if (contentType === OID.envelopedData || contentType === OID.authEnvelopedData) {
     throw new MailsealError('NOT_SIGNED', 'the message is encrypted; decrypt it, then verify what it holds');
   }
   const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
@@ -133,17 +142,28 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     for (const { code, message } of judgement.problems) problems.push({ code, message, signer });
     return judgement.verdict;
   });
-  // After all signers, so that counter-signatures, which anyone can add, leave them the budget.
+  // After all signers, so that other certificates and counter-signatures, which anyone can add, leave them the budget.
+  signers.forEach((verdict) => void addEncryptionCertificate(verdict, court));
   signers.forEach((verdict, i) => {
     verdict.counterSignatures = judgeCounters(results[i] as SignerResult, court);
   });
-  const found = protectedHeadersIn(content, input.mail?.headers, {
-    encrypted: options.decrypted === true,
-    signed: signers.length > 0 && signers.every((signer) => signer.valid),
-  });
+  // RFC 8551 3.4.3.2 and RFC 5652 5.1: what a mail signs is id-data. Octets of another type are no MIME entity.
+  if (input.mail !== undefined && signed.contentType !== OID.data) {
+    const message = `what is signed is ${describeOid(signed.contentType)}, not a MIME entity`;
+    problems.push({ code: 'UNSUPPORTED_FEATURE', message });
+  }
+  // RFC 9788 section 2.1: header fields are protected at the root alone, not in a part among others.
+  const found =
+    input.path === ''
+      ? protectedHeadersIn(content, input.mail?.headers, {
+          encrypted: options.decrypted === true,
+          signed: signers.length > 0 && signers.every((signer) => signer.valid),
+        })
+      : undefined;
   const sender = checkHeaders(input.mail?.headers, found, signers, problems);
   const { covered, uncovered } = coverage(input);
   if (covered !== undefined && uncovered.parts.length > 0) {
+    sender.senderVerified = false;
     const parts = uncovered.parts.map(({ path, type }) => `part ${path} (${type})`).join(', ');
     problems.push({ code: 'PARTLY_SIGNED', message: `part ${covered.path} is signed, but not ${parts}` });
   }
@@ -152,6 +172,7 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     signers,
     problems,
     content,
+    contentType: signed.contentType,
     certificates: signed.certificates,
     detached: signed.content === undefined,
     ...(found && { headers: found.headers }),
@@ -179,7 +200,8 @@ function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, opti
     if (!(error instanceof MailsealError) || error.code !== 'CONTENT_CHANGED') throw error;
     changed = error;
   }
-  const canonical = exact && canonicalize(exact);
+  // No store leaves a lone CR: readers that take it for a line end would see other parts than were signed.
+  const canonical = exact && (hasLoneCr(exact) ? exact : canonicalize(exact));
   if (changed !== undefined && canonical === exact) throw changed;
   return verifyOver(canonical, signed, options);
 }
@@ -203,6 +225,7 @@ interface Court {
 function judgeCounters({ counterSignatures }: SignerResult, court: Court): CounterSignature[] {
   return counterSignatures.map((result) => {
     const { verdict, problems } = judge(result, court);
+    addEncryptionCertificate(verdict, court);
     return { ...verdict, problems, counterSignatures: judgeCounters(result, court) };
   });
 }
@@ -210,36 +233,23 @@ function judgeCounters({ counterSignatures }: SignerResult, court: Court): Count
 /** All but its counter-signatures, and what is wrong. */
 function judge(
   result: SignerResult,
-  { signed, options, now, budget }: Court,
+  court: Court,
 ): { verdict: SignerVerdict; problems: { code: ErrorCode; message: string }[] } {
   const { certificate, digest, signedAttributes, weak, valid, error } = result;
   const problems: { code: ErrorCode; message: string }[] = [];
   if (error !== undefined) problems.push({ code: error.code, message: error.message });
-  if (weak && (options.allowSha1 !== true || digest === 'md5')) {
+  if (weak && (court.options.allowSha1 !== true || digest === 'md5')) {
     const how = digest === 'md5' ? 'MD5' : digest === 'sha1' ? 'SHA-1' : 'a short RSA key';
     problems.push({ code: 'SIGNATURE_WEAK', message: `the signature is made with ${how}` });
   }
   let outcome: PathResult | undefined;
   // Anyone can name a certificate and write a signature that is none: no search is made for that.
   if (certificate !== undefined && valid) {
-    outcome = validatePath(certificate, {
-      trust: options.trust,
-      intermediates: [...signed.certificates, ...(options.certificates ?? [])],
-      now,
-      purpose: 'emailProtection',
-      budget,
-      ...(options.crls && { crls: options.crls }),
-      ...(options.allowSha1 !== undefined && { allowSha1: options.allowSha1 }),
-    });
+    outcome = findPath(certificate, court);
     if (outcome.reason !== undefined) problems.push({ code: 'NOT_TRUSTED', message: outcome.reason.message });
   }
   const attributes = valid ? signedAttributes : undefined;
   const { signingTime, capabilities, encryptionKeyPreference } = attributes ?? NO_ATTRIBUTES;
-  const encryptionCertificate =
-    encryptionKeyPreference &&
-    [...signed.certificates, ...(options.certificates ?? [])].find((one) =>
-      identifies(encryptionKeyPreference, one),
-    );
   const verdict: SignerVerdict = {
     valid: problems.length === 0,
     signatureValid: valid,
@@ -255,12 +265,43 @@ function judge(
   if (signingTime) verdict.signingTime = signingTime;
   if (capabilities) verdict.capabilities = capabilities;
   if (encryptionKeyPreference) verdict.encryptionKeyPreference = encryptionKeyPreference;
-  if (encryptionCertificate) verdict.encryptionCertificate = encryptionCertificate;
   if (attributes) verdict.signedAttributes = attributes.all;
   return { verdict, problems };
 }
 
 const NO_ATTRIBUTES: Partial<SignedAttributes> = {};
+
+function findPath(certificate: Certificate, { signed, options, now, budget }: Court): PathResult {
+  return validatePath(certificate, {
+    trust: options.trust,
+    intermediates: [...signed.certificates, ...(options.certificates ?? [])],
+    now,
+    purpose: 'emailProtection',
+    budget,
+    ...(options.crls && { crls: options.crls }),
+    ...(options.allowSha1 !== undefined && { allowSha1: options.allowSha1 }),
+  });
+}
+
+/** The signature is over its name, which a certificate of anyone's making can have, but not over the certificate. */
+function addEncryptionCertificate(verdict: SignerVerdict, court: Court): void {
+  const { encryptionKeyPreference: preference, certificate: own, emails } = verdict;
+  if (preference === undefined) return;
+  if (own !== undefined && identifies(preference, own)) {
+    verdict.encryptionCertificate = own;
+    return;
+  }
+  const { signed, options } = court;
+  const wanted = new Set(emails.map((email) => email.toLowerCase()));
+  const fitting: Certificate[] = [];
+  for (const one of [...signed.certificates, ...(options.certificates ?? [])]) {
+    if (!identifies(preference, one) || fitting.some((other) => other.equals(one))) continue;
+    const isTheirs = readable(() => one.emails, []).some((email) => wanted.has(email.toLowerCase()));
+    if (isTheirs && findPath(one, court).trusted) fitting.push(one);
+  }
+  const [certificate, second] = fitting;
+  if (certificate !== undefined && second === undefined) verdict.encryptionCertificate = certificate;
+}
 
 type Sender = Pick<Verdict, 'from' | 'sender' | 'senderVerified'>;
 
@@ -279,14 +320,36 @@ function checkHeaders(
 ): Sender {
   const hasFrom = found !== undefined && found.source.all('from').length > 0;
   const headers = hasFrom ? found.source : outside;
-  if (headers === undefined) return NO_SENDER;
+  if (headers === undefined) return { ...NO_SENDER };
   const sender = checkSender(headers, signers, problems);
-  if (hasFrom && found.headers.fromMismatch) {
-    const outer = outside === undefined ? [] : readSenders(outside).from.map(addressOf);
-    const message = `the mail is from ${outer.join(', ') || 'nobody'} outside, but signed is ${sender.from.join(', ') || 'nobody'}`;
-    problems.push({ code: 'FROM_MISMATCH', message });
+  if (!hasFrom || outside === undefined) return sender;
+  const outer = readSenders(outside);
+  const [defect] = disguises(outer);
+  if (found.headers.fromMismatch || defect !== undefined) {
+    const what = `the mail is from ${list(outer.from.map(addressOf))} outside, but signed is ${list(sender.from)}`;
+    problems.push({ code: 'FROM_MISMATCH', message: defect === undefined ? what : `${what}: ${defect}` });
   }
-  return sender;
+  return { ...sender, sender: [...new Set([...sender.sender, ...outer.sender.map(addressOf)])] };
+}
+
+/** Mail addresses in a message, and things said of From: a header holds thousands. */
+const MAX_LISTED = 10;
+
+function list(addresses: readonly string[]): string {
+  if (addresses.length === 0) return 'nobody';
+  const more = addresses.length - MAX_LISTED;
+  return `${addresses.slice(0, MAX_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** How From and Sender may show another sender than their addresses say. */
+function disguises({ from, sender, fromFields, malformed }: Senders): string[] {
+  const found: string[] = [];
+  if (fromFields > 1) found.push(`the mail has ${fromFields} From fields`);
+  if (fromFields === 0 && sender.length > 0) found.push('the mail has a Sender, but no From');
+  if (fromFields > 0 && from.length === 0) found.push('From has no address');
+  if (malformed) found.push('From or Sender can be read in more than one way');
+  for (const mailbox of from) if (mailbox.nameAddress !== undefined) found.push(impostor(mailbox));
+  return found;
 }
 
 /**
@@ -296,24 +359,19 @@ function checkHeaders(
  * a certificate could pose as everybody.
  */
 function checkSender(headers: Headers, signers: readonly SignerVerdict[], problems: Problem[]): Sender {
-  const { from: mailboxes, sender: senders, fromFields, malformed } = readSenders(headers);
-  const from = mailboxes.map(addressOf);
-  const sender = senders.map(addressOf);
-  const before = problems.length;
-  const report = (message: string) => problems.push({ code: 'SENDER_MISMATCH', message });
-  if (fromFields > 1) report(`the mail has ${fromFields} From fields`);
-  if (fromFields === 0 && sender.length > 0) report('the mail has a Sender, but no From');
-  if (malformed) report('From or Sender can be read in more than one way');
-  for (const mailbox of mailboxes) if (mailbox.nameAddress !== undefined) report(impostor(mailbox));
+  const senders = readSenders(headers);
+  const from = senders.from.map(addressOf);
+  const found = disguises(senders);
   const valid = signers.filter((signer) => signer.valid);
   const emails = new Set(valid.flatMap((signer) => signer.emails.map((email) => email.toLowerCase())));
   const unproven = from.filter((address) => !emails.has(address.toLowerCase()));
   if (valid.length > 0) {
-    const signedBy = emails.size > 0 ? `signed by ${[...emails].join(', ')}` : 'no signer has a mail address';
-    for (const address of unproven) report(`the mail is from ${address}, but ${signedBy}`);
+    const signedBy = emails.size > 0 ? `signed by ${list([...emails])}` : 'no signer has a mail address';
+    for (const address of unproven) found.push(`the mail is from ${address}, but ${signedBy}`);
   }
-  const senderVerified = from.length > 0 && unproven.length === 0 && problems.length === before;
-  return { from, sender, senderVerified };
+  for (const message of found.slice(0, MAX_LISTED)) problems.push({ code: 'SENDER_MISMATCH', message });
+  const senderVerified = from.length > 0 && unproven.length === 0 && found.length === 0;
+  return { from, sender: senders.sender.map(addressOf), senderVerified };
 }
 
 /** In the form that the addresses of certificates have, where it has one: domains as A-labels. */
