@@ -17,6 +17,7 @@ export function addLegacyDisplay(bytes: Uint8Array, fields: readonly HeaderField
   const lines = fields.map(({ name, value }) => `${name}: ${decodeWords(value)}`);
   const edits: Edit[] = [];
   for (const part of mainBodyParts(parseEntity(bytes))) {
+    if (part.contentType.parameters.has(MARK)) continue;
     const isHtml = part.contentType.type === 'text/html';
     const text = textOf(part, lines.join(''));
     if (text === undefined) continue;
@@ -33,22 +34,21 @@ export function addLegacyDisplay(bytes: Uint8Array, fields: readonly HeaderField
 
 /**
  * An entity without its Legacy Display Elements, as it has to be shown and answered (RFC 9788 section 4.5.3); the same
- * array if it has none. For what a decrypted mail holds: a mark in a mail that was not encrypted means nothing.
+ * array if it has none, or if it is not the payload of an encrypted mail, hp="cipher": a mark means nothing elsewhere.
  * @throws MailsealError MIME_MALFORMED, LIMIT_*
  */
 export function removeLegacyDisplay(entity: Uint8Array): Uint8Array {
   assertBytes(entity, 'entity');
+  const payload = parseEntity(entity);
+  if (payload.contentType.parameters.get('hp')?.toLowerCase() !== 'cipher') return entity;
   const edits: Edit[] = [];
-  const visit = (part: MimeEntity): void => {
-    if (part.isMultipart) for (const child of part.multipart().parts) visit(child);
-    else if (part.contentType.parameters.get(MARK) === '1' && isText(part)) {
-      const content = decodeBody(part, { strict: false });
-      const text = buffer(content).toString('latin1');
-      const rest = part.contentType.type === 'text/html' ? fromHtml(text) : fromText(text);
-      edits.push(...editLeaf(part, Buffer.from(rest, 'latin1'), { [MARK]: undefined }));
-    }
-  };
-  visit(parseEntity(entity));
+  for (const part of mainBodyParts(payload)) {
+    if (part.contentType.parameters.get(MARK) !== '1') continue;
+    const content = decodeBody(part, { strict: false });
+    const text = buffer(content).toString('latin1');
+    const rest = part.contentType.type === 'text/html' ? fromHtml(text) : fromText(text);
+    edits.push(...editLeaf(part, Buffer.from(rest, 'latin1'), { [MARK]: undefined }));
+  }
   return edits.length === 0 ? entity : applyEdits(entity, edits);
 }
 
@@ -64,9 +64,7 @@ function mainBodyParts(entity: MimeEntity): MimeEntity[] {
   }
   const disposition = entity.headers.all('content-disposition')[0];
   const isAttachment = disposition && parseParameterized(disposition.value).type === 'attachment';
-  return isText(entity) && !isAttachment && entity.contentType.parameters.get(MARK) === undefined
-    ? [entity]
-    : [];
+  return isText(entity) && !isAttachment ? [entity] : [];
 }
 
 /** Charsets in which ASCII is ASCII. */

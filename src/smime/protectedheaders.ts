@@ -215,17 +215,20 @@ function same(one: readonly string[], other: readonly string[]): boolean {
 
 /** RFC 9788 sections 4.4.1.1 and 4.4.5. A payload without From says nothing of it. */
 function fromDiffers(source: Headers, outside: Headers): boolean {
-  const inner = addresses(source);
-  return source.all('from').length > 0 && inner !== addresses(outside);
+  return source.all('from').length > 0 && authors(source) !== authors(outside);
 }
 
-function addresses(headers: Headers): string {
-  const found = headers.all('from').flatMap(({ value }) => {
+function authors(headers: Headers): string {
+  const fields = headers.all('from').map(({ value }) => {
     const { mailboxes, malformed } = parseMailboxes(value);
-    // What can be read in more than one way equals only itself.
-    return malformed ? [normal(value)] : mailboxes.map(({ address }) => normalizeEmail(address) ?? address);
+    const isPlain =
+      !malformed && mailboxes.length > 0 && mailboxes.every((box) => box.nameAddress === undefined);
+    // What readers may take for another sender equals only itself.
+    if (!isPlain) return normal(value);
+    const addresses = mailboxes.map(({ address }) => (normalizeEmail(address) ?? address).toLowerCase());
+    return [...new Set(addresses)].sort().join(',');
   });
-  return [...new Set(found.map((address) => address.toLowerCase()))].sort().join(',');
+  return fields.join('\n');
 }
 
 /**
@@ -251,7 +254,7 @@ export function applyProtected(
   const write = (key: string) => {
     if (written.has(key)) return;
     written.add(key);
-    pieces.push(...inside.filter((field) => field.key === key).flatMap(closed));
+    for (const field of source.all(key)) pieces.push(...closed(field));
   };
   for (const field of outside.fields) {
     if (taken.has(field.key)) write(field.key);

@@ -40,7 +40,8 @@ export function editType(entity: MimeEntity, parameters: Record<string, string |
 export function setParameters(field: string, parameters: Record<string, string | undefined>): string {
   const names = Object.keys(parameters);
   const kept = splitParameters(field.replace(/\r?\n$/, '')).filter((text, i) => {
-    const name = /^\s*([^\s=*]+)[^=]*=/.exec(text)?.[1]?.toLowerCase();
+    const equals = Math.max(0, text.indexOf('='));
+    const name = /^\s*([^\s*]+)/.exec(text.slice(0, equals))?.[1]?.toLowerCase();
     return i === 0 || (text.trim() !== '' && !(name !== undefined && names.includes(name)));
   });
   const added = names.flatMap((name) =>
