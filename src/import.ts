@@ -67,9 +67,7 @@ export async function importPfx(
   options: ImportOptions = {},
 ): Promise<ImportReport> {
   const { user, onProgress, pfx = {}, workers = availableParallelism() } = options;
-  if (user !== undefined && normalizeEmail(user) === undefined) {
-    throw new MailsealError('USAGE', `${JSON.stringify(user)} is no mail address, and users go by theirs`);
-  }
+  checkUser(user);
   if (!Number.isInteger(workers) || workers < 0 || workers > MAX_WORKERS) {
     throw new RangeError(`workers must be an integer from 0 to ${MAX_WORKERS}`);
   }
@@ -106,10 +104,9 @@ async function* jobFiles(
   pfx: PfxOptions,
 ): AsyncGenerator<JobFile, undefined> {
   for await (const input of inputs) {
+    checkInput(input);
     const { name, password = '', user = everyUser, purpose } = input;
-    if (!('path' in input)) assertBytes(input.bytes, 'bytes');
-    if (purpose !== undefined) assertOneOf(purpose, PURPOSES, 'purpose');
-    const passwords = typeof password === 'string' ? [password] : password;
+    const passwords = typeof password === 'string' ? [password] : [...password];
     const context = contextOf(user, purpose, pfx);
     yield {
       name,
@@ -118,4 +115,36 @@ async function* jobFiles(
     };
   }
   return undefined;
+}
+
+/** @throws TypeError, RangeError, MailsealError USAGE */
+function checkInput(input: ImportInput): void {
+  if (typeof input !== 'object' || input === null) throw new TypeError('each input must be an object');
+  const { name, password, user, purpose } = input;
+  assertString(name, 'name');
+  if ('path' in input) assertString(input.path, 'path');
+  else assertBytes(input.bytes, 'bytes');
+  checkPassword(password);
+  checkUser(user);
+  if (purpose !== undefined) assertOneOf(purpose, PURPOSES, 'purpose');
+}
+
+function checkPassword(password: ImportInput['password']): void {
+  if (password === undefined || typeof password === 'string') return;
+  if (!Array.isArray(password) || !password.every((one) => typeof one === 'string')) {
+    throw new TypeError('password must be a string or an array of strings');
+  }
+  if (password.length === 0) throw new RangeError('password must have one to try');
+}
+
+function checkUser(user: string | undefined): void {
+  if (user === undefined) return;
+  assertString(user, 'user');
+  if (normalizeEmail(user) === undefined) {
+    throw new MailsealError('USAGE', `${JSON.stringify(user)} is no mail address, and users go by theirs`);
+  }
+}
+
+function assertString(value: unknown, what: string): void {
+  if (typeof value !== 'string') throw new TypeError(`${what} must be a string`);
 }

@@ -240,11 +240,37 @@ describe('importPfx', () => {
     expect(rows[0]).toMatchObject({ outcome: 'imported', keys: 2 });
   });
 
-  it('stops when the store can’t be written', async () => {
-    const path = join(folder, 'broken.db');
-    const broken = await openKeyStore(`sqlite:${path}`, { sealKey: generateSealKey() });
-    await broken.close();
-    await expect(importPfx(broken, [ALICE])).rejects.toThrow();
+  it('refuses a store that was closed', async () => {
+    const closed = await openKeyStore('sqlite::memory:', { sealKey: generateSealKey() });
+    await closed.close();
+    await expect(importPfx(closed, [ALICE])).rejects.toMatchObject({
+      code: 'IO',
+      message: 'the key store is closed',
+    });
+  });
+
+  describe('refuses an input', () => {
+    const rows: [string, unknown, ErrorConstructor, string][] = [
+      ['that is null', null, TypeError, 'each input must be an object'],
+      ['that is a path', 'a.p12', TypeError, 'each input must be an object'],
+      ['without a name', { path: 'x' }, TypeError, 'name must be a string'],
+      ['with a path that is none', { ...ALICE, path: 5 }, TypeError, 'path must be a string'],
+      ['with a password that is none', { ...ALICE, password: 5 }, TypeError, 'password must be a string or'],
+      ['with one that is null', { ...ALICE, password: null }, TypeError, 'password must be a string or'],
+      ['with one among several', { ...ALICE, password: [5] }, TypeError, 'password must be a string or'],
+      ['with no password to try', { ...ALICE, password: [] }, RangeError, 'password must have one'],
+      ['with a user that is none', { ...ALICE, user: 5 }, TypeError, 'user must be a string'],
+    ];
+    it.each(rows)('%s', async (_, input, type, message) => {
+      const importing = importPfx(store, [input as ImportInput]).catch((error: unknown) => error);
+      const error = await importing;
+      expect(error).toBeInstanceOf(type);
+      expect((error as Error).message).toContain(message);
+    });
+
+    it('whose user is no mail address', async () => {
+      await expect(importPfx(store, [{ ...ALICE, user: 'Anna' }])).rejects.toMatchObject({ code: 'USAGE' });
+    });
   });
 
   it('leaves the caller’s octets as they are', async () => {

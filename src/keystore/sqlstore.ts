@@ -69,13 +69,20 @@ export class SqlKeyStore implements KeyStore {
   readonly #db: Database;
   readonly #sealer: Sealer;
   readonly #matches: MatchQuery;
-  readonly bulk: Writer;
+  readonly #writer: Writer;
+  #closed = false;
 
   private constructor(db: Database, sealer: Sealer, flavour: Flavour) {
     this.#db = db;
     this.#sealer = sealer;
     this.#matches = new MatchQuery(db, flavour);
-    this.bulk = new Writer(db, sealer);
+    this.#writer = new Writer(db, sealer);
+  }
+
+  /** @throws MailsealError IO if the store was closed */
+  get bulk(): Writer {
+    if (this.#closed) throw new MailsealError('IO', 'the key store is closed');
+    return this.#writer;
   }
 
   /**
@@ -322,6 +329,7 @@ export class SqlKeyStore implements KeyStore {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#db.destroy();
   }
 }
