@@ -387,8 +387,9 @@ describe('encrypting', () => {
   it.each(['rsa', 'P-256', 'x25519'] as const)(
     'what we sign with %s is answered in AES-256-GCM',
     async (kind) => {
-      const signer = person('Signer', 'P-256', { emails: ['s@example.org'] });
-      const encryptionCertificate = person('Signer', kind).certificate;
+      const emails = ['s@example.org'];
+      const signer = person('Signer', 'P-256', { emails });
+      const encryptionCertificate = person('Signer', kind, { emails }).certificate;
       const signed = signData(CONTENT, {
         signers: [{ ...signer, encryptionCertificate }],
         signingTime: SAID,
