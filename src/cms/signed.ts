@@ -29,7 +29,7 @@ export {
 } from './signing.js';
 export type { SignerResult } from './verification.js';
 
-/** More signers, counter-signers among them, are refused: each costs a public-key operation. */
+/** More signers are refused, more counter-signers not looked at: each costs a public-key operation. */
 export const MAX_SIGNERS = 64;
 
 export class SignedData {
@@ -90,8 +90,7 @@ export interface VerifyOptions {
 /**
  * Checks every signer's signature over the content.
  * @returns one result for each signer, in the order of the message; no path is checked
- * @throws MailsealError NOT_SIGNED without signers; CONTENT_MISSING; CONTENT_CHANGED if attached and given content differ;
- *   LIMIT_COST for too many counter-signatures
+ * @throws MailsealError NOT_SIGNED without signers; CONTENT_MISSING; CONTENT_CHANGED if attached and given content differ
  */
 export function verifySignedData(signed: SignedData, options: VerifyOptions = {}): SignerResult[] {
   if (signed.signerInfos.length === 0) {
@@ -101,7 +100,7 @@ export function verifySignedData(signed: SignedData, options: VerifyOptions = {}
   const certificates = [...signed.certificates, ...(options.certificates ?? [])];
   const verifier = new Verifier(certificates, MAX_SIGNERS - signed.signerInfos.length);
   const octets = signedOctets(content, signed.contentType);
-  return signed.signerInfos.map((signerInfo) => verifier.verify(signerInfo, octets));
+  return verifier.verify(signed.signerInfos, octets);
 }
 
 function signedContent(signed: SignedData, given: Uint8Array | undefined): Uint8Array {

@@ -45,10 +45,17 @@ export class SignerInfo {
     return this.#unsignedAttrs === undefined ? [] : readAttributes(this.#unsignedAttrs);
   }
 
-  /** Signatures over this one: there may be several such attributes, each with several (11.4). Throws as unsignedAttributes. */
-  get counterSignatures(): SignerInfo[] {
+  get hasUnsigned(): boolean {
+    return this.#unsignedAttrs !== undefined;
+  }
+
+  /**
+   * SignerInfos over this one's signature: there may be several such attributes, each with several (11.4). Throws as
+   * unsignedAttributes.
+   */
+  get counterSignatureNodes(): DerNode[] {
     const attributes = this.unsignedAttributes.filter(({ oid }) => oid === OID.counterSignature);
-    return attributes.flatMap(({ values }) => values.map((value) => new SignerInfo(value)));
+    return attributes.flatMap(({ values }) => values);
   }
 
   /** What only counts if it is signed must not be among what is not. @throws MailsealError CMS_MALFORMED */

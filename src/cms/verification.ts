@@ -15,11 +15,14 @@ import { ML_DSA } from '../x509/mldsa.js';
 import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
 import { asReceived, looksLikeAttributes, SignedAttributes, signedAttributesDer } from './attributes.js';
 import { type CertificateIdentifier, describeIdentifier, identifies } from './identifiers.js';
-import type { SignerInfo } from './signerinfo.js';
+import { SignerInfo } from './signerinfo.js';
 import { isSigningCertificate, protects } from './smimeattributes.js';
 
 /** More certificates that one signer may mean are refused: each costs a public-key operation. */
 export const MAX_SIGNER_CERTIFICATES = 8;
+
+/** Public-key operations for one message. Signers come first, counter-signers have what they leave. */
+export const MAX_SIGNATURE_CHECKS = 128;
 
 export interface SignerResult {
   readonly signerInfo: SignerInfo;
@@ -41,6 +44,11 @@ export interface SignerResult {
    * them is not valid says nothing about this signer.
    */
   readonly counterSignatures: readonly SignerResult[];
+  /**
+   * The first thing that is wrong with a valid signer's unsigned attributes: they can't be read, one of them has to be
+   * signed, or there are more counter-signatures than are verified (LIMIT_COST). Anyone can add them, so it decides nothing.
+   */
+  readonly unsignedError?: MailsealError;
 }
 
 /** What is signed. */
@@ -64,9 +72,12 @@ export function signedOctets(octets: Uint8Array, contentType: string | undefined
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] };
 
+type Verified = Mutable<SignerResult>;
+
 /** All signers of one message. */
 export class Verifier {
   readonly #certificates: readonly Certificate[];
+  readonly #budget = { checks: MAX_SIGNATURE_CHECKS };
   #countersLeft: number;
 
   /**
@@ -78,41 +89,86 @@ export class Verifier {
     this.#countersLeft = maxCounters;
   }
 
-  /** @throws MailsealError LIMIT_COST for too many counter-signatures; whatever else is wrong is in the result */
-  verify(info: SignerInfo, signed: SignedOctets): SignerResult {
-    const { identifier } = info;
-    const candidates = this.#certificates.filter((certificate) => identifies(identifier, certificate));
-    const verification = new Verification(info, signed, candidates);
+  /** Whatever is wrong is in the results, which are in the order of the signers. */
+  verify(infos: readonly SignerInfo[], signed: SignedOctets): SignerResult[] {
+    const results = infos.map((info) => this.#verifyOne(info, signed));
+    for (const result of results) this.#addCounterSignatures(result);
+    return results;
+  }
+
+  #verifyOne(info: SignerInfo, signed: SignedOctets): Verified {
+    const verification = new Verification(info, signed, this.#candidates(info), this.#budget);
     const { result } = verification;
-    let counters: readonly SignerInfo[];
     try {
       verification.run();
-      counters = info.counterSignatures;
+      result.valid = true;
     } catch (error) {
       if (!(error instanceof MailsealError)) throw error;
-      return { ...result, error };
+      result.error = error;
     }
-    if (counters.length === 0) return { ...result, valid: true };
-    const signature = signedOctets(info.signature, undefined);
-    const counterSignatures = counters.map((counter) => {
-      if (this.#countersLeft-- <= 0) throw counter.node.fail('LIMIT_COST', 'too many counter-signatures');
-      return this.verify(counter, signature);
-    });
-    return { ...result, valid: true, counterSignatures };
+    return result;
+  }
+
+  /** The certificates that a signer may mean, each once; one more than are allowed if there are too many. */
+  #candidates({ identifier }: SignerInfo): Certificate[] {
+    const found: Certificate[] = [];
+    for (const certificate of this.#certificates) {
+      if (!identifies(identifier, certificate)) continue;
+      if (found.some(({ der }) => equal(der, certificate.der))) continue;
+      found.push(certificate);
+      if (found.length > MAX_SIGNER_CERTIFICATES) break;
+    }
+    return found;
+  }
+
+  #addCounterSignatures(result: Verified): void {
+    const { valid, signerInfo } = result;
+    if (!valid || !signerInfo.hasUnsigned) return;
+    const noted = <T>(run: () => T): T | undefined => {
+      try {
+        return run();
+      } catch (error) {
+        if (!(error instanceof MailsealError)) throw error;
+        result.unsignedError ??= error;
+        return undefined;
+      }
+    };
+    noted(() => signerInfo.checkUnsigned());
+    const signature = signedOctets(signerInfo.signature, undefined);
+    const results: Verified[] = [];
+    result.counterSignatures = results;
+    for (const node of noted(() => signerInfo.counterSignatureNodes) ?? []) {
+      if (this.#countersLeft-- <= 0) {
+        result.unsignedError ??= node.fail('LIMIT_COST', 'too many counter-signatures');
+        return;
+      }
+      const counter = noted(() => new SignerInfo(node));
+      if (counter === undefined) continue;
+      const verified = this.#verifyOne(counter, signature);
+      results.push(verified);
+      this.#addCounterSignatures(verified);
+    }
   }
 }
 
 /** One signer. What is found out on the way is in the result also when a later step fails. */
 class Verification {
-  readonly result: Mutable<SignerResult>;
+  readonly result: Verified;
   readonly #info: SignerInfo;
   readonly #signed: SignedOctets;
   readonly #candidates: readonly Certificate[];
+  readonly #budget: { checks: number };
 
-  constructor(info: SignerInfo, signed: SignedOctets, candidates: readonly Certificate[]) {
+  constructor(
+    info: SignerInfo,
+    signed: SignedOctets,
+    candidates: readonly Certificate[],
+    budget: { checks: number },
+  ) {
     this.#info = info;
     this.#signed = signed;
     this.#candidates = candidates;
+    this.#budget = budget;
     const { identifier } = info;
     this.result = { signerInfo: info, identifier, weak: false, valid: false, counterSignatures: [] };
   }
@@ -132,7 +188,6 @@ class Verification {
     if (named === undefined) {
       throw info.node.fail('SIGNER_UNKNOWN', `no certificate with ${describeIdentifier(info.identifier)}`);
     }
-    info.checkUnsigned();
     if (info.signedAttrs === undefined) {
       this.#verifyContent(scheme);
       return;
@@ -188,9 +243,9 @@ class Verification {
   }
 
   #checkNumber(): void {
-    const { length } = this.#candidates;
-    if (length > MAX_SIGNER_CERTIFICATES) {
-      throw this.#info.node.fail('LIMIT_COST', `${length} certificates for one signer`);
+    if (this.#candidates.length > MAX_SIGNER_CERTIFICATES) {
+      const message = `more than ${MAX_SIGNER_CERTIFICATES} certificates for one signer`;
+      throw this.#info.node.fail('LIMIT_COST', message);
     }
   }
 
@@ -199,6 +254,10 @@ class Verification {
     const { signature } = this.#info;
     let unusable: MailsealError | undefined;
     for (const certificate of candidates) {
+      if (this.#budget.checks-- <= 0) {
+        const message = `more than ${MAX_SIGNATURE_CHECKS} public-key operations for one message`;
+        throw this.#info.node.fail('LIMIT_COST', message);
+      }
       try {
         const { publicKey } = certificate;
         if (!verifyWithScheme(scheme, publicKey, data, signature)) continue;
