@@ -186,7 +186,10 @@ describe('the certificate to answer to', () => {
   });
 
   it('another that is trusted and has an address of the signer', async () => {
-    const other = issued({ emails: ['EVE@example.org', 'e@example.org'] });
+    const other = issued({
+      emails: ['EVE@example.org', 'e@example.org'],
+      keyUsage: ['keyAgreement'], // for encryption alone
+    });
     expect((await answered(other))?.equals(other)).toBe(true);
     const twin = issued({ issuer: stranger, serialNumber: 77 });
     const real = issued({ serialNumber: 77 });

@@ -14,7 +14,13 @@ import type { SmimeCapability } from '../cms/smimeattributes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { normalizeEmail } from '../x509/name.js';
-import { PathBudget, type PathReason, type PathResult, validatePath } from '../x509/path.js';
+import {
+  PathBudget,
+  type PathPurpose,
+  type PathReason,
+  type PathResult,
+  validatePath,
+} from '../x509/path.js';
 import { type Mailbox, readSenders, type Senders } from './addresses.js';
 import { type Coverage, coverage } from './coverage.js';
 import type { Headers } from './headers.js';
@@ -245,7 +251,7 @@ function judge(
   let outcome: PathResult | undefined;
   // Anyone can name a certificate and write a signature that is none: no search is made for that.
   if (certificate !== undefined && valid) {
-    outcome = findPath(certificate, court);
+    outcome = findPath(certificate, 'emailProtection', court);
     if (outcome.reason !== undefined) problems.push({ code: 'NOT_TRUSTED', message: outcome.reason.message });
   }
   const attributes = valid ? signedAttributes : undefined;
@@ -271,12 +277,16 @@ function judge(
 
 const NO_ATTRIBUTES: Partial<SignedAttributes> = {};
 
-function findPath(certificate: Certificate, { signed, options, now, budget }: Court): PathResult {
+function findPath(
+  certificate: Certificate,
+  purpose: PathPurpose,
+  { signed, options, now, budget }: Court,
+): PathResult {
   return validatePath(certificate, {
     trust: options.trust,
     intermediates: [...signed.certificates, ...(options.certificates ?? [])],
     now,
-    purpose: 'emailProtection',
+    purpose,
     budget,
     ...(options.crls && { crls: options.crls }),
     ...(options.allowSha1 !== undefined && { allowSha1: options.allowSha1 }),
@@ -297,7 +307,7 @@ function addEncryptionCertificate(verdict: SignerVerdict, court: Court): void {
   for (const one of [...signed.certificates, ...(options.certificates ?? [])]) {
     if (!identifies(preference, one) || fitting.some((other) => other.equals(one))) continue;
     const isTheirs = readable(() => one.emails, []).some((email) => wanted.has(email.toLowerCase()));
-    if (isTheirs && findPath(one, court).trusted) fitting.push(one);
+    if (isTheirs && findPath(one, 'emailEncryption', court).trusted) fitting.push(one);
   }
   const [certificate, second] = fitting;
   if (certificate !== undefined && second === undefined) verdict.encryptionCertificate = certificate;
