@@ -165,7 +165,7 @@ const rows: Row[] = [
     name: 'a CSV with a row too short',
     args: ['import', 'anna.p12', '--passwords', 'ragged.csv', ...STORE],
     code: 'USAGE',
-    says: /ragged\.csv, row 2/,
+    says: /ragged\.csv, line 2/,
   },
   {
     name: 'a CSV with wrong quotes, whose error would quote a password',

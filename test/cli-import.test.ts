@@ -175,6 +175,14 @@ describe.concurrent('the CSV', () => {
     ]);
   });
 
+  it('with a folder is about the file there, and not one of the same name elsewhere', async () => {
+    write('elsewhere.csv', `2019/anna.p12,${PASSWORD},eve@x.org\nfrida.p12,${PASSWORD}\n`);
+    const args = ['import', 'export/anna.p12', 'export/2024', '--passwords', 'elsewhere.csv'];
+    const run = await mailseal([...args, ...into('elsewhere')], anywhere);
+    expect(run.stderr).toContain('USAGE: export/anna.p12: no password for it in elsewhere.csv');
+    expect(run.stdout.toString()).toMatch(/^1 imported, 0 there already, 1 failed/);
+  });
+
   it('says whose the keys are and what for, before --user', async () => {
     write(
       'owners.csv',
@@ -221,19 +229,24 @@ describe.concurrent('the CSV', () => {
   });
 
   const wrong: [string, string, RegExp][] = [
-    ['one column', 'anna.p12\n', /row 1: expected the columns file,password\[,user\]\[,purpose\]/],
-    ['five columns', `a,b,c@x.org,unassigned,e\n`, /row 1: expected/],
+    ['one column', 'anna.p12\n', /line 1: expected the columns file,password\[,user\]\[,purpose\]/],
+    ['five columns', `a,b,c@x.org,unassigned,e\n`, /line 1: expected/],
     [
       'a password with a comma that is not quoted',
       `x.p12,y\ncomma.p12,${COMMA}\n`,
-      /row 2: the user is no mail address/,
+      /line 2: the user is no mail address/,
     ],
-    ['a purpose that is none', 'x.p12,hunter2,,both\n', /row 1: the purpose is none of smimeSigning/],
-    ['a name of an object’s property for a purpose', 'x.p12,hunter2,,constructor\n', /row 1: the purpose/],
-    ['no name of a file', ',hunter2\n', /row 1: no file/],
-    ['a row shorter than the header', 'file,password,user\nx.p12,hunter2\n', /row 2: not as many columns/],
-    ['an unknown column', 'file,password,colour\nx.p12,hunter2,red\n', /row 1: expected the columns/],
-    ['a column twice', 'file,password,file\nx.p12,hunter2,y\n', /row 1: expected the columns/],
+    ['a purpose that is none', 'x.p12,hunter2,,both\n', /line 1: the purpose is none of smimeSigning/],
+    ['a name of an object’s property for a purpose', 'x.p12,hunter2,,constructor\n', /line 1: the purpose/],
+    [
+      'a row after an empty line and a password of two lines',
+      'file,password,purpose\n\nx.p12,"hun\nter2",\ny.p12,z,both\n',
+      /line 5: the purpose/,
+    ],
+    ['no name of a file', ',hunter2\n', /line 1: no file/],
+    ['a row shorter than the header', 'file,password,user\nx.p12,hunter2\n', /line 2: not as many columns/],
+    ['an unknown column', 'file,password,colour\nx.p12,hunter2,red\n', /line 1: expected the columns/],
+    ['a column twice', 'file,password,file\nx.p12,hunter2,y\n', /line 1: expected the columns/],
   ];
   it.each(wrong)('with %s is refused, and no field of it is quoted', async (name, text, says) => {
     const csv = `wrong ${name.replaceAll(/\W/g, '-')}.csv`;

@@ -46,11 +46,14 @@ export class PasswordList {
     this.#csv = csv;
     for (const row of readRows(csv)) {
       append(this.#byPath, resolve(this.#pathOf(row)), row);
-      append(this.#byName, basename(row.file), row);
+      if (basename(row.file) === row.file) append(this.#byName, row.file, row);
     }
   }
 
-  /** By its path, or, if no row has that, by its name alone. Empty if no row fits. */
+  /**
+   * By its path, or, if no row has that, by its name alone, if a row has no more than that: one with a folder is about
+   * that file, and says whose it is. Empty if no row fits.
+   */
   usesOf(path: string): Use[] {
     return uses(this.#byPath.get(resolve(path)) ?? this.#byName.get(basename(path)) ?? []);
   }
@@ -88,10 +91,9 @@ function uses(rows: readonly CsvRow[]): Use[] {
 
 function readRows(csv: string): CsvRow[] {
   const records = readRecords(csv);
-  const header = headerOf(records[0], csv);
-  return records.slice(header === undefined ? 0 : 1).map((cells, i) => {
-    const refuse = (what: string) =>
-      new MailsealError('USAGE', `${csv}, row ${i + (header === undefined ? 1 : 2)}: ${what}`);
+  const header = records[0] && headerOf(records[0], csv);
+  return records.slice(header === undefined ? 0 : 1).map(({ cells, line }) => {
+    const refuse = (what: string) => new MailsealError('USAGE', `${csv}, line ${line}: ${what}`);
     const columns: readonly Column[] = header ?? COLUMNS;
     const complete = header === undefined ? cells.length >= 2 : cells.length === header.length;
     if (!complete || cells.length > columns.length) {
@@ -115,20 +117,28 @@ function readRows(csv: string): CsvRow[] {
 }
 
 /** The columns that the first row names, if it names both file and password. */
-function headerOf(cells: readonly string[] | undefined, csv: string): Column[] | undefined {
-  const names = cells?.map((cell) => cell.trim().toLowerCase()) ?? [];
+function headerOf({ cells, line }: CsvRecord, csv: string): Column[] | undefined {
+  const names = cells.map((cell) => cell.trim().toLowerCase());
   if (!names.includes('file') || !names.includes('password')) return undefined;
   const known = names.every((name): name is Column => (COLUMNS as readonly string[]).includes(name));
   if (!known || new Set(names).size < names.length) {
-    throw new MailsealError('USAGE', `${csv}, row 1: expected ${EXPECTED}, each once, in any order`);
+    throw new MailsealError('USAGE', `${csv}, line ${line}: expected ${EXPECTED}, each once, in any order`);
   }
   return names as Column[];
 }
 
-function readRecords(csv: string): string[][] {
+interface CsvRecord {
+  readonly cells: readonly string[];
+  /** The last one of the file that it takes, from 1. */
+  readonly line: number;
+}
+
+function readRecords(csv: string): CsvRecord[] {
   const text = readSecretText(csv);
   try {
-    return parseCsv(text, { relax_column_count: true, skip_empty_lines: true });
+    const options = { relax_column_count: true, skip_empty_lines: true, info: true } as const;
+    const records = parseCsv(text, options) as unknown as { record: string[]; info: { lines: number } }[];
+    return records.map(({ record, info }) => ({ cells: record, line: info.lines }));
   } catch (error) {
     // Neither its message nor a cause, which quote the field: that may be a password.
     const place = error instanceof CsvError ? `, line ${error.lines}: ${error.code}` : '';
