@@ -4,7 +4,7 @@
  * the other, each derivation done anew: such files are few. Called by jobs.ts.
  */
 import { createDecipheriv, createHmac, type Decipher, pbkdf2Sync, scryptSync } from 'node:crypto';
-import { concat, constantTimeEqual, wipe } from '../bytes.js';
+import { concat, constantTimeEqual, copy, wipe } from '../bytes.js';
 import { decryptCbc, type PbeResults } from '../wasm.js';
 import type { DecryptJob, KeyDerivation, MacJob } from './jobs.js';
 import { iterateHash, pkcs12Kdf } from './pkcs12kdf.js';
@@ -27,7 +27,12 @@ export function derive(derivation: KeyDerivation): Uint8Array {
       return pbkdf2Sync(password, salt, derivation.iterations, length, derivation.hash);
     case 'pbkdf1': {
       const { hash, iterations, offset } = derivation;
-      return iterateHash(hash, concat([password, salt]), iterations).slice(offset, offset + length);
+      const digest = iterateHash(hash, concat([password, salt]), iterations);
+      try {
+        return copy(digest.subarray(offset, offset + length));
+      } finally {
+        wipe(digest);
+      }
     }
     case 'scrypt': {
       const { cost, blockSize, parallelization } = derivation;
@@ -53,12 +58,13 @@ export function checkMac({ hash, key: derivation, data, expected }: MacJob): boo
 export function decrypt(job: DecryptJob): PbeResults['decrypted'][number] {
   const key = derive(job.key);
   const { iv: given } = job;
-  const iv = given === undefined || given instanceof Uint8Array ? given : derive(given);
+  let derived: Uint8Array | undefined;
   try {
-    const data = decryptWith(job, key, iv ?? new Uint8Array(0));
+    if (given !== undefined && !(given instanceof Uint8Array)) derived = derive(given);
+    const data = decryptWith(job, key, derived ?? (given as Uint8Array | undefined) ?? new Uint8Array(0));
     return data === undefined ? { ok: false } : { ok: true, data };
   } finally {
-    wipe(key);
+    wipe(key, derived);
   }
 }
 
@@ -82,14 +88,15 @@ function decryptWith(job: DecryptJob, key: Uint8Array, iv: Uint8Array): Uint8Arr
 }
 
 function finished(decipher: Decipher, data: Uint8Array): Uint8Array | undefined {
+  const parts: Uint8Array[] = [];
   try {
-    const head = decipher.update(data);
-    const tail = decipher.final();
-    const plaintext = concat([head, tail]);
-    wipe(head, tail);
-    return plaintext;
+    parts.push(decipher.update(data));
+    parts.push(decipher.final());
+    return concat(parts);
   } catch {
     return undefined;
+  } finally {
+    wipe(...parts); // what a wrong key or tag gives too
   }
 }
 

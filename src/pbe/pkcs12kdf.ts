@@ -9,8 +9,12 @@ import { DIGESTS, type PbeHash } from './digests.js';
 /** The digest of the digest of … of `input`, which is wiped. */
 export function iterateHash(hash: PbeHash, input: Uint8Array, iterations: number): Uint8Array {
   let digest = digestOf(hash, input, 'buffer');
-  for (let i = 1; i < iterations; i++) digest = digestOf(hash, digest, 'buffer');
   wipe(input);
+  for (let i = 1; i < iterations; i++) {
+    const before = digest;
+    digest = digestOf(hash, before, 'buffer');
+    wipe(before);
+  }
   return digest;
 }
 
@@ -29,14 +33,17 @@ export function pkcs12Kdf(
 ): Uint8Array {
   const { octets, block } = DIGESTS[hash];
   const diversifier = new Uint8Array(block).fill(id); // 1
-  const input = concat([repeated(salt, block), repeated(password, block)]); // 2 to 4
+  const passwords = repeated(password, block);
+  const input = concat([repeated(salt, block), passwords]); // 2 to 4
+  wipe(passwords);
   const output = new Uint8Array(Math.ceil(length / octets) * octets);
   for (let at = 0; at < length; at += octets) {
     const digest = iterateHash(hash, concat([diversifier, input]), iterations); // 6A
     output.set(digest, at);
     for (let start = 0; start < input.length; start += block) addBlock(input, start, block, digest); // 6B, 6C
+    wipe(digest);
   }
-  wipe(input);
+  wipe(input, output.subarray(length));
   return output.subarray(0, length); // 7, 8
 }
 
