@@ -88,7 +88,8 @@ export function writePfx(
   options: WritePfxOptions,
 ): Uint8Array {
   const profile = checkedProfile(options);
-  const { certificates = [], random = randomBytes } = options;
+  const { certificates = [] } = options;
+  const random = checkedRandom(options.random ?? randomBytes);
   checkArguments(entries, password, certificates);
   const readings = readingsOf(password);
   const secrets = readings.flatMap(({ pkcs12, pbkdf2 }) => [pkcs12, pbkdf2]);
@@ -131,7 +132,9 @@ function checkArguments(
   if (typeof password !== 'string') throw new TypeError('password must be a string');
   if (!Array.isArray(entries)) throw new TypeError('entries must be an array');
   if (!Array.isArray(certificates)) throw new TypeError('certificates must be an array');
-  for (const { privateKey, certificate, friendlyName, localKeyId } of entries as readonly PfxEntry[]) {
+  for (const entry of entries as readonly PfxEntry[]) {
+    if (typeof entry !== 'object' || entry === null) throw new TypeError('each entry must be an object');
+    const { privateKey, certificate, friendlyName, localKeyId } = entry;
     if (!(privateKey instanceof PrivateKey)) throw new TypeError('privateKey must be a PrivateKey');
     if (certificate !== undefined) assertCertificate(certificate);
     if (friendlyName !== undefined && typeof friendlyName !== 'string') {
@@ -151,6 +154,17 @@ function checkArguments(
 
 function assertCertificate(value: unknown): void {
   if (!(value instanceof Certificate)) throw new TypeError('certificate must be a Certificate');
+}
+
+/** A salt that is shorter than the profile says would be weaker. */
+function checkedRandom(random: (size: number) => Uint8Array): (size: number) => Uint8Array {
+  if (typeof random !== 'function') throw new TypeError('random must be a function');
+  return (size) => {
+    const octets = random(size);
+    assertBytes(octets, 'what random returns');
+    if (octets.length !== size) throw new RangeError(`random returned ${octets.length} octets, not ${size}`);
+    return octets;
+  };
 }
 
 /** AlgorithmIdentifier and ciphertext. */
