@@ -196,6 +196,18 @@ describe('what is taken from the input', () => {
 /** Threads of this process, as long as they are there. */
 const threadCount = () => readFileSync('/proc/self/status', 'utf8').match(/^Threads:\s*(\d+)/m)?.[1];
 
+it('threads are started for windows only', async () => {
+  const store = await openKeyStore('sqlite::memory:', { sealKey: SEAL_KEY });
+  const before = Number(threadCount());
+  let most = 0;
+  const onProgress = () => {
+    most = Math.max(most, Number(threadCount()) - before);
+  };
+  await importPfx(store, many(12), { workers: 64, onProgress });
+  expect(most).toBeLessThan(16);
+  await store.close();
+});
+
 describe('an import that is given up', () => {
   it('by onProgress leaves no thread, and what was reported; it can be taken up', async () => {
     for (const workers of [0, 2]) {

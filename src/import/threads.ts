@@ -48,8 +48,9 @@ export class Pool implements Threads {
     const { Piscina } = await import('piscina'); // which most users of the package never need
     const pool = new Piscina({
       filename: WORKER,
-      minThreads: count,
+      minThreads: 1, // others are started when windows wait for one
       maxThreads: count,
+      idleTimeout: Number.POSITIVE_INFINITY,
       workerData: settings,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
       recordTiming: false,
