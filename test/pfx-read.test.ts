@@ -1,5 +1,5 @@
 /** Reading PFX files: what fails and how, keys paired with certificates, damage at every octet. Vectors: pfx-vectors. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { writeDer } from '../src/asn1/write.js';
@@ -618,6 +618,20 @@ function keyOfIterations(iterations: number): Uint8Array {
 }
 
 describe('rounds', () => {
+  it('a file that fails before its password is tried: keys that are not encrypted are wiped', () => {
+    const broken = pfx({
+      safes: [safe([keyBag(alice.privateKey)]), safe([Uint8Array.of(0x30, 0)])],
+      password: PW,
+    });
+    const wiped = vi.spyOn(PrivateKey.prototype, 'wipe');
+    try {
+      expect(() => new PfxPlan(broken, PW)).toThrow(MailsealError);
+      expect(wiped).toHaveBeenCalledTimes(1);
+    } finally {
+      wiped.mockRestore();
+    }
+  });
+
   const inner = pfx({
     safes: [encryptedSafe([shroudedKeyBag(bob.privateKey, 'bob'), certBag(bob.certificate)], 'bob')],
     password: 'bob',

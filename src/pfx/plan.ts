@@ -103,8 +103,13 @@ export class PfxPlan {
         'the PFX has no MAC, so anyone may have made or changed it (option allowNoMac reads it)',
       );
     }
-    for (const safe of readAuthenticatedSafe(this.#file.authSafe)) {
-      for (const locked of this.#openSafe(safe)) this.#outer.push(locked);
+    try {
+      for (const safe of readAuthenticatedSafe(this.#file.authSafe)) {
+        for (const locked of this.#openSafe(safe)) this.#outer.push(locked);
+      }
+    } catch (error) {
+      this.wipeKeys(); // those that are not encrypted
+      throw error;
     }
     this.#pending = this.#outer;
     this.#readings = readingsOf(password);
