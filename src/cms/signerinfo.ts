@@ -8,7 +8,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { type Attribute, mustBeSigned, readAttributes } from './attributes.js';
-import { type CertificateIdentifier, readIdentifier } from './identifiers.js';
+import { type CertificateIdentifier, readable, readIdentifier } from './identifiers.js';
 
 export class SignerInfo {
   readonly node: DerNode;
@@ -58,9 +58,12 @@ export class SignerInfo {
     return attributes.flatMap(({ values }) => values);
   }
 
-  /** What only counts if it is signed must not be among what is not. @throws MailsealError CMS_MALFORMED */
+  /**
+   * What only counts if it is signed must not be among what is not (RFC 5652 11.3). What can't be read says nothing.
+   * @throws MailsealError CMS_MALFORMED
+   */
   checkUnsigned(): void {
-    for (const { oid, node } of this.unsignedAttributes) {
+    for (const { oid, node } of readable(() => this.unsignedAttributes, [])) {
       if (mustBeSigned(oid)) {
         throw node.fail('CMS_MALFORMED', `${describeOid(oid)} among the unsigned attributes`);
       }

@@ -45,8 +45,8 @@ export interface SignerResult {
    */
   readonly counterSignatures: readonly SignerResult[];
   /**
-   * The first thing that is wrong with a valid signer's unsigned attributes: they can't be read, one of them has to be
-   * signed, or there are more counter-signatures than are verified (LIMIT_COST). Anyone can add them, so it decides nothing.
+   * The first thing that is wrong with a valid signer's unsigned attributes: they can't be read, or there are more
+   * counter-signatures than are verified (LIMIT_COST). Anyone can add them, so it decides nothing.
    */
   readonly unsignedError?: MailsealError;
 }
@@ -133,7 +133,6 @@ export class Verifier {
         return undefined;
       }
     };
-    noted(() => signerInfo.checkUnsigned());
     const signature = signedOctets(signerInfo.signature, undefined);
     const results: Verified[] = [];
     result.counterSignatures = results;
@@ -188,6 +187,7 @@ class Verification {
     if (named === undefined) {
       throw info.node.fail('SIGNER_UNKNOWN', `no certificate with ${describeIdentifier(info.identifier)}`);
     }
+    info.checkUnsigned();
     if (info.signedAttrs === undefined) {
       this.#verifyContent(scheme);
       return;
