@@ -1,8 +1,9 @@
 /** `mailseal import`: which files it takes, the CSV in its forms, dry runs, progress. cli.test.ts has the plain uses. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { writePem } from '../src/bytes.js';
 import { progress } from '../src/cli/terminal.js';
 import type { ImportReport } from '../src/import.js';
 import { everPrinted, expectFailure, MAIN, mailseal, succeed, succeedJson } from './helpers/cli.js';
@@ -88,10 +89,26 @@ describe.concurrent('files', () => {
   });
 
   it('are taken once, whatever names them', async () => {
-    const report = await importing(['export/anna.p12', 'export/a*.p12', 'export']);
+    const report = await importing([
+      'export/anna.p12',
+      './export/2024/../anna.p12',
+      'export/a*.p12',
+      'export',
+    ]);
     expect(names(report).filter((name) => name.includes('anna'))).toHaveLength(1);
     expect(report.totals).toMatchObject({ files: 6, imported: 6 });
     expect(report.passedOver).toEqual(['export/2024/notes.txt']);
+  });
+
+  it('in a folder are those in PEM, and a link that leads nowhere is told of', async () => {
+    mkdirSync(path('mixed'));
+    writeFileSync(path('mixed/pem.txt'), writePem('PKCS12', readFileSync(path('export/anna.p12'))));
+    symlinkSync('gone.p12', path('mixed/link.p12'));
+    symlinkSync('gone.txt', path('mixed/link.txt'));
+    const run = await mailseal(['import', 'mixed', ...into('mixed')], anywhere);
+    expect(run.stderr).toContain("IO: mixed/link.p12: can't be read: ENOENT");
+    expect(run.stderr).toContain('passed over, not PFX: mixed/link.txt\n');
+    expect(run.stdout.toString()).toMatch(/^1 imported, 0 there already, 1 failed/);
   });
 
   it('of a list, one a line or ended by NUL, also from standard input', async () => {

@@ -67,17 +67,20 @@ export function readSecretText(path: string): string {
   }
 }
 
-/** Whether a file starts as a PFX does, in BER: SEQUENCE { version INTEGER 3 … }. @throws what node:fs throws */
+/** Whether a file starts as a PFX does, in BER (SEQUENCE { version INTEGER 3 … }) or PEM. @throws what node:fs throws */
 export function isPfxFile(path: string): boolean {
-  const head = Buffer.alloc(16);
+  const head = Buffer.alloc(PEM_PFX.length);
   const descriptor = openSync(path, 'r');
   try {
     const length = readSync(descriptor, head);
+    if (head.toString('latin1') === PEM_PFX) return true;
     return /^30(?:[0-7].|80|81..|82.{4}|83.{6}|84.{8})020103/.test(head.toString('hex', 0, length));
   } finally {
     closeSync(descriptor);
   }
 }
+
+const PEM_PFX = '-----BEGIN PKCS12';
 
 function readFileLimited(path: string): Uint8Array {
   const descriptor = openSync(path, 'r');

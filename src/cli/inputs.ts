@@ -3,7 +3,7 @@
  * lists that are too long to be expanded), and in lists.
  */
 import { readdirSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { MailsealError } from '../errors.js';
 import type { ImportRow } from '../import.js';
@@ -31,8 +31,11 @@ function namesIn(list: string): string[] {
   return text.split(text.includes('\0') ? '\0' : /\r?\n/).filter((name) => name !== '');
 }
 
+const NAMED_PFX = /\.(?:p12|pfx)$/i;
+
 class Search implements Found {
   readonly files = new Set<string>();
+  readonly #resolved = new Set<string>();
   readonly passedOver: string[] = [];
   readonly failed: ImportRow[] = [];
 
@@ -69,19 +72,28 @@ class Search implements Found {
   find(path: string, named: boolean): void {
     try {
       if (statSync(path).isDirectory()) this.#findBelow(path);
-      else if (named || /\.(?:p12|pfx)$/i.test(path) || (statSync(path).isFile() && isPfxFile(path))) {
-        this.files.add(path);
+      else if (named || NAMED_PFX.test(path) || (statSync(path).isFile() && isPfxFile(path))) {
+        this.#add(path);
       } else this.passedOver.push(path);
     } catch (error) {
       this.failed.push(failure(path, ioError("can't be read", error)));
     }
   }
 
+  /** By the first of its spellings. */
+  #add(path: string): void {
+    const resolved = resolve(path);
+    if (!this.#resolved.has(resolved)) this.files.add(path);
+    this.#resolved.add(resolved);
+  }
+
   #findBelow(folder: string): void {
     const entries = readdirSync(folder, { withFileTypes: true });
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name);
-      if (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+      const target = entry.isSymbolicLink() ? statSync(path, { throwIfNoEntry: false }) : undefined;
+      const dangling = entry.isSymbolicLink() && target === undefined;
+      if (entry.isSymbolicLink() && !target?.isFile() && !(dangling && NAMED_PFX.test(path))) {
         this.passedOver.push(path);
       } else this.find(path, false);
     }
