@@ -197,9 +197,10 @@ function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, opti
     throw new MailsealError('USAGE', 'the mail brings the content that is signed; no other can be given');
   }
   const exact = signedEntity?.bytes ?? options.content;
+  let outcome: ReturnType<typeof verifyOver> | undefined;
   let changed: unknown;
   try {
-    const outcome = verifyOver(exact, signed, options);
+    outcome = verifyOver(exact, signed, options);
     if (signedEntity === undefined || outcome.results.every((result) => result.valid)) return outcome;
   } catch (error) {
     // The signature is around the content too, and that is not what stands beside it.
@@ -208,8 +209,9 @@ function verifySignatures(signed: SignedData, { signedEntity }: SmimeInput, opti
   }
   // No store leaves a lone CR: readers that take it for a line end would see other parts than were signed.
   const canonical = exact && (hasLoneCr(exact) ? exact : canonicalize(exact));
-  if (changed !== undefined && canonical === exact) throw changed;
-  return verifyOver(canonical, signed, options);
+  if (canonical !== exact) return verifyOver(canonical, signed, options);
+  if (outcome === undefined) throw changed;
+  return outcome;
 }
 
 function verifyOver(content: Uint8Array | undefined, signed: SignedData, options: VerifyOptions) {
