@@ -24,6 +24,22 @@ type Build = (writer: DerWriter) => void;
 /** One value, encoded already or written when its turn comes. */
 export type DerValue = Uint8Array | Build;
 
+interface Big {
+  /** Offset in the writer's own octets. */
+  at: number;
+  readonly content: Pieces;
+}
+
+function* interleave(written: Uint8Array, big: readonly Big[]): Generator<Uint8Array> {
+  let from = 0;
+  for (const { at, content } of big) {
+    yield written.subarray(from, at);
+    for (const piece of content) yield piece;
+    from = at;
+  }
+  yield written.subarray(from);
+}
+
 /** Octets kept free in front of a constructed value's content; moved up if its length needs more. */
 const SHORT_LENGTH = 1;
 
@@ -36,7 +52,7 @@ export class DerWriter {
   #out = spare.pop() ?? new Uint8Array(SPARE_OCTETS);
   #length = 0;
   /** Content that is not in `out`, in the order of its places there. */
-  readonly #big: { at: number; readonly content: Pieces }[] = [];
+  readonly #big: Big[] = [];
   #bigLength = 0;
 
   /** The encoded octets, once; the writer's own copy, which may hold secrets, is wiped. */
@@ -50,18 +66,7 @@ export class DerWriter {
     const written = this.#take();
     const big = this.#big;
     if (big.length === 0) return inPieces([written]);
-    return {
-      byteLength,
-      *[Symbol.iterator]() {
-        let from = 0;
-        for (const { at, content } of big) {
-          yield written.subarray(from, at);
-          yield* content;
-          from = at;
-        }
-        yield written.subarray(from);
-      },
-    };
+    return { byteLength, [Symbol.iterator]: () => interleave(written, big) };
   }
 
   #take(): Uint8Array {
@@ -233,7 +238,7 @@ export class DerWriter {
       this.#out.copyWithin(lengthAt + lengthSize, start, this.#length);
       this.#length += lengthSize - SHORT_LENGTH;
       for (let i = bigBefore; i < this.#big.length; i++) {
-        (this.#big[i] as { at: number }).at += lengthSize - SHORT_LENGTH;
+        (this.#big[i] as Big).at += lengthSize - SHORT_LENGTH;
       }
     }
     putLength(this.#out, lengthAt, size);
