@@ -53,6 +53,46 @@ const importing = (args: readonly string[], input?: string) =>
     ...(input !== undefined && { input }),
   });
 
+describe.concurrent('what a file may cost, and whether it needs a MAC', () => {
+  const importOf = async (file: string, args: string[]) => {
+    const { status, stdout } = await mailseal(
+      ['import', file, '--json', ...args, ...into(`limits${++count}`)],
+      anywhere,
+    );
+    return { status, row: (JSON.parse(stdout.toString()) as Report).rows[0]! };
+  };
+
+  it('names the flag that raises a limit, and takes it', async () => {
+    const { status, row } = await importOf('export/anna.p12', ['--max-cost', '1']);
+    expect(status).toBe(1);
+    expect(row.error).toMatchObject({ code: 'LIMIT_COST', message: expect.stringContaining('--max-cost') });
+    expect(await importOf('export/anna.p12', ['--max-cost', '1000000'])).toMatchObject({ status: 0 });
+  });
+
+  it('a file without a MAC', async () => {
+    const { privateKey, certificate } = issueCertificate({ subject: 'Nora', emails: ['nora@x.org'] });
+    const bags = [shroudedKeyBag(privateKey, PASSWORD), certBag(certificate)];
+    writeFileSync(path('nora.p12'), pfx({ safes: [safe(bags)] }));
+    const { status, row } = await importOf('nora.p12', []);
+    expect(status).toBe(1);
+    expect(row.error).toMatchObject({
+      code: 'PFX_NO_MAC',
+      message: expect.stringContaining('--allow-no-mac'),
+    });
+    expect((await importOf('nora.p12', ['--allow-no-mac'])).row).toMatchObject({
+      outcome: 'imported',
+      keys: 1,
+    });
+  });
+
+  it.each(['0', '-1', 'much', '2147483648'])('--max-cost %s', async (cost) => {
+    expectFailure(
+      await mailseal(['import', 'export', '--max-cost', cost, ...into('none')], anywhere),
+      'USAGE',
+    );
+  });
+});
+
 describe.concurrent('files', () => {
   const patterns: [string, string[]][] = [
     ['export/*.p12', ['export/[c].p12', 'export/anna.p12', 'export/bert (old).p12']],

@@ -13,13 +13,15 @@ interface ImportOptions extends StoreOptions {
   passwordFile?: string;
   user?: string;
   workers?: number;
+  maxCost?: number;
+  allowNoMac?: true;
   dryRun?: true;
   json?: true;
 }
 
 export async function importCommand(paths: string[], options: ImportOptions): Promise<void> {
   requireStore(options);
-  const { user, workers, dryRun = false } = options;
+  const { user, workers, maxCost, allowNoMac = false, dryRun = false } = options;
   const { inputs, failed, passedOver } = await listInputs(paths, options);
   const report = await withStore(options, dryRun ? 'scratch' : true, async (store) => {
     const shown = progress(inputs.length, 'files');
@@ -27,6 +29,7 @@ export async function importCommand(paths: string[], options: ImportOptions): Pr
       return await importPfx(store, inputs, {
         ...(user !== undefined && { user }),
         ...(workers !== undefined && { workers }),
+        pfx: { allowNoMac, ...(maxCost !== undefined && { maxCost }) },
         onProgress: (row, done) => shown.step(done, basename(row.name)),
       });
     } finally {

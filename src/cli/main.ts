@@ -72,7 +72,7 @@ command('import', 'Import PFX files into a key store: files, folders with all be
   .addOption(
     new Option(
       '--passwords <csv>',
-      'CSV with the columns file,password[,user][,purpose], with or without a header row; files relative to the CSV or by name',
+      'CSV with the columns file,password[,user][,purpose], with or without a header row; files relative to the CSV, or by a name without a folder',
     ).conflicts('passwordFile'),
   )
   .addOption(passwordFile('every PFX file'))
@@ -84,6 +84,14 @@ command('import', 'Import PFX files into a key store: files, folders with all be
       throw new InvalidArgumentError(`It is a number from 0 to ${MAX_WORKERS}.`);
     }),
   )
+  .addOption(
+    new Option('--max-cost <blocks>', 'most hash blocks that opening a file may cost').argParser((text) => {
+      const cost = Number(text);
+      if (/^\d+$/.test(text) && cost >= 1 && cost <= 0x7fff_ffff) return cost;
+      throw new InvalidArgumentError('It is a number from 1 to 2147483647.');
+    }),
+  )
+  .option('--allow-no-mac', 'take files without a MAC too, which anyone may have made or changed')
   .option('--dry-run', 'open the files and report what would come of them, but write nothing')
   .addOption(json())
   .addHelpText(
