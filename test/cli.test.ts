@@ -73,11 +73,11 @@ describe.concurrent('import', () => {
     const quoted = `"${ANNA_PASSWORD.replaceAll('"', '""')}"`;
     writeFileSync(
       path('years/list.csv'),
-      `2021/mail.p12,${quoted}\n2022/mail.p12,battery staple\nsomewhere/bert.p12,battery staple\n`,
+      `2021/mail.p12,${quoted}\n2022/mail.p12,battery staple\nbert.p12,battery staple\n`,
     );
     writeFileSync(
       path('names.csv'),
-      `a/mail.p12,${quoted}\nb/mail.p12,battery staple\nbert.p12,battery staple\n`,
+      `mail.p12,${quoted}\nmail.p12,battery staple\nbert.p12,battery staple\n`,
     );
     for (const list of ['years/list.csv', 'names.csv']) {
       const name = list.replaceAll(/\W/g, '-');
