@@ -172,11 +172,11 @@ describe.concurrent('files', () => {
 
   it('that nothing matches are failures, and the others are imported', async () => {
     const run = await mailseal(
-      ['import', 'no*.p12', 'gone.p12', 'export/anna.p12', ...into('gone')],
+      ['import', 'nobody*.p12', 'gone.p12', 'export/anna.p12', ...into('gone')],
       anywhere,
     );
     expect(run.stderr.trimEnd().split('\n')).toEqual([
-      'mailseal: IO: no*.p12: no such file, and none that it matches as a pattern',
+      'mailseal: IO: nobody*.p12: no such file, and none that it matches as a pattern',
       "mailseal: IO: gone.p12: can't be read: ENOENT: no such file or directory",
     ]);
     expect(run.stdout.toString()).toMatch(/^1 imported, 0 there already, 2 failed/);
