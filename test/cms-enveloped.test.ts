@@ -19,6 +19,7 @@ import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { failure } from './helpers/failures.js';
 import { type CertificateInput, encodeName, generateKey, issueCertificate } from './helpers/pki.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
@@ -49,16 +50,6 @@ function parse(message: Uint8Array): EnvelopedData {
 
 function decrypt(message: Uint8Array, keys: KeyFinder): Promise<DecryptedContent> {
   return decryptEnvelopedData(parse(message), keys);
-}
-
-async function failure(run: () => unknown): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('no error');
 }
 
 describe('encrypt and decrypt', () => {

@@ -24,6 +24,7 @@ import { Certificate } from '../src/x509/certificate.js';
 import { curveOf } from '../src/x509/curves.js';
 import { PrivateKey, PublicKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { failure } from './helpers/failures.js';
 import { type KariInput, kari, originatorKey } from './helpers/kari.js';
 import { type CertificateInput, issueCertificate } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
@@ -56,16 +57,6 @@ function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
 
 const decrypt = async (message: Uint8Array, keys: KeyFinder): Promise<DecryptedContent> =>
   decryptEnvelopedData(parse(message), keys);
-
-async function failure(run: () => unknown): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('no error');
-}
 
 const KINDS = ['P-256', 'P-384', 'P-521', 'x25519', 'x448'] as const;
 const BRAINPOOL = ['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'] as const;

@@ -15,21 +15,12 @@ import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { failure } from './helpers/failures.js';
 import { hasOpenssl, opensslOut } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nIn the open\r\n');
-
-async function failure(run: () => unknown): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('no error');
-}
 
 const contentInfo = (type: string, write: (w: DerWriter) => void) =>
   writeDer((w) =>

@@ -23,6 +23,7 @@ import { decrypt as decryptMail, encrypt as encryptMail } from '../src/smime/mes
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { failure } from './helpers/failures.js';
 import { hasOpenssl, opensslOut } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
@@ -41,16 +42,6 @@ function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
 
 const decrypt = async (message: Uint8Array, secrets: SharedSecrets): Promise<DecryptedContent> =>
   decryptEnvelopedData(parse(message), undefined, secrets);
-
-async function failure(run: () => unknown): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('no error');
-}
 
 async function sameError(message: Uint8Array, secrets: SharedSecrets): Promise<void> {
   const error = await failure(() => decrypt(message, secrets));

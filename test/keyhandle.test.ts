@@ -37,6 +37,7 @@ import {
   type WebCryptoKey,
   webCryptoKey,
 } from '../src/x509/keys.js';
+import { failure } from './helpers/failures.js';
 import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
 import { issueCertificate, type KeyKind } from './helpers/pki.js';
 
@@ -71,16 +72,6 @@ const of = (kind: KeyKind) => people[kind] as Person;
 async function cryptoKey(one: Person, algorithm: object, use: string): Promise<WebCryptoKey> {
   const { subtle } = globalThis.crypto;
   return subtle.importKey('pkcs8', one.pkcs8, algorithm as { name: string }, false, [use as 'sign']);
-}
-
-async function failure(run: () => unknown): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('no error');
 }
 
 const ring = (one: Person, handle: KeyHandle) =>

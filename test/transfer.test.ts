@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { inPieces } from '../src/bytes.js';
-import { MailsealError } from '../src/errors.js';
 import {
   canonicalize,
   decodeBase64,
@@ -11,23 +10,13 @@ import {
   encodeQuotedPrintable,
 } from '../src/smime/transfer.js';
 import { Hazard, scanLines } from '../src/wasm.js';
+import { failureAt } from './helpers/failures.js';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const text = (octets: Uint8Array): string => Buffer.from(octets).toString('latin1');
 
 /** The kernels take texts in windows of this many octets. */
 const WINDOW = 57 * 1024;
-
-/** The error's code and offset, or «no error». */
-function failure(run: () => unknown): string {
-  try {
-    run();
-    return 'no error';
-  } catch (error) {
-    if (!(error instanceof MailsealError)) throw error;
-    return error.offset === undefined ? error.code : `${error.code}@${error.offset}`;
-  }
-}
 
 describe('hazards', () => {
   /** What scanLines looks for, by regular expressions. */
@@ -195,7 +184,7 @@ describe('base64', () => {
     ['text behind the padding', 'QQ==QQ==', 'MIME_MALFORMED@4'],
     ['a foreign character behind the first window', `${'QUJD'.repeat(15_000)}!`, 'MIME_MALFORMED@60000'],
   ])('strict refuses %s', (_, input, expected) => {
-    expect(failure(() => decodeBase64(bytes(input)))).toBe(expected);
+    expect(failureAt(() => decodeBase64(bytes(input)))).toBe(expected);
   });
 
   test.each([60, 64, 72, 76, 80])('every octet in every place of a line of %i characters', (width) => {
@@ -204,7 +193,7 @@ describe('base64', () => {
       const lines = Buffer.from(`${content}\r\n${content}\r\nABCD`, 'latin1');
       const results = Array.from({ length: 256 }, (_, c) => {
         lines[place] = c;
-        return failure(() => decodeBase64(lines));
+        return failureAt(() => decodeBase64(lines));
       });
       const expected = results.map((result, c) => {
         const character = String.fromCharCode(c);
@@ -253,7 +242,9 @@ describe('quoted-printable', () => {
   test.each(['=4', 'a=GG', '=\rb', '=  b'])(
     'a broken escape is refused, or stands for itself: %j',
     (input) => {
-      expect(failure(() => decodeQuotedPrintable(bytes(input)))).toBe(`MIME_MALFORMED@${input.indexOf('=')}`);
+      expect(failureAt(() => decodeQuotedPrintable(bytes(input)))).toBe(
+        `MIME_MALFORMED@${input.indexOf('=')}`,
+      );
       expect(text(decodeQuotedPrintable(bytes(input), false)).startsWith(input.slice(0, 2))).toBe(true);
     },
   );
