@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readAlgorithmIdentifier } from '../src/asn1/algorithm.js';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
-import { type DerWriter, writeDer } from '../src/asn1/write.js';
+import { writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, toHex, utf8 } from '../src/bytes.js';
 import { Attempts, addPrivateKeys, addSharedSecrets, namedRecipients } from '../src/cms/attempts.js';
 import { readContentInfo } from '../src/cms/content.js';
@@ -13,6 +13,7 @@ import type { RecipientInfo } from '../src/cms/recipientinfo.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
+import { envelopedData } from './helpers/enveloped.js';
 import { issueCertificate } from './helpers/pki.js';
 
 const CONTENT = utf8('Secret');
@@ -89,42 +90,31 @@ describe('paddings of several RSA keys', () => {
     concat([Uint8Array.of(0, second), new Uint8Array(109).fill(9), Uint8Array.of(0), key]);
   const sealed = (second: number) =>
     publicEncrypt({ key: privateKey.publicKey.keyObject, padding: constants.RSA_NO_PADDING }, padded(second));
-  const info = (second: number) => (w: DerWriter) =>
-    w.sequence((w) => {
-      w.integer(0);
+  const info = (second: number) =>
+    writeDer((w) =>
       w.sequence((w) => {
-        w.raw(certificate.issuer.der);
-        w.integer(certificate.serialNumber);
-      });
-      w.sequence((w) => {
-        w.oid(OID.rsaEncryption);
-        w.null();
-      });
-      w.octets(sealed(second));
-    });
+        w.integer(0);
+        w.sequence((w) => {
+          w.raw(certificate.issuer.der);
+          w.integer(certificate.serialNumber);
+        });
+        w.sequence((w) => {
+          w.oid(OID.rsaEncryption);
+          w.null();
+        });
+        w.octets(sealed(second));
+      }),
+    );
   const message = (...seconds: number[]) =>
     parse(
-      writeDer((w) =>
-        w.sequence((w) => {
-          w.oid(OID.envelopedData);
-          w.explicit(0, (w) =>
-            w.sequence((w) => {
-              w.integer(0);
-              w.set((w) => {
-                for (const second of seconds) info(second)(w);
-              });
-              w.sequence((w) => {
-                w.oid(OID.data);
-                w.sequence((w) => {
-                  w.oid(OID.aes128Cbc);
-                  w.octets(new Uint8Array(16));
-                });
-                w.implicit(0, new Uint8Array(32));
-              });
-            }),
-          );
-        }),
-      ),
+      envelopedData({
+        recipients: seconds.map(info),
+        cipher: (w) => {
+          w.oid(OID.aes128Cbc);
+          w.octets(new Uint8Array(16));
+        },
+        encryptedContent: new Uint8Array(32),
+      }),
     );
 
   it.each([

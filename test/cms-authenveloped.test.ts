@@ -15,12 +15,10 @@ import {
   encryptContent,
   readContentCipher,
 } from '../src/cms/ciphers.js';
-import { readContentInfo } from '../src/cms/content.js';
 import {
-  AuthEnvelopedData,
+  type AuthEnvelopedData,
   type DecryptedContent,
   decryptEnvelopedData,
-  EnvelopedData,
   encryptData,
 } from '../src/cms/enveloped.js';
 import { wrapTransported, writeKeyTransport } from '../src/cms/keytransport.js';
@@ -29,6 +27,7 @@ import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { parseEnveloped } from './helpers/enveloped.js';
 import { issueCertificate } from './helpers/pki.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
@@ -41,15 +40,8 @@ const alice = {
 };
 const keys = keyRing({ entries: [alice] });
 
-function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
-  const { contentType, content } = readContentInfo(message);
-  return contentType === OID.authEnvelopedData
-    ? AuthEnvelopedData.parse(content)
-    : EnvelopedData.parse(content);
-}
-
 const decrypt = async (message: Uint8Array): Promise<DecryptedContent> =>
-  decryptEnvelopedData(parse(message), keys);
+  decryptEnvelopedData(parseEnveloped(message), keys);
 
 async function codeOf(message: Uint8Array): Promise<string> {
   try {
@@ -72,7 +64,7 @@ describe('encrypt and decrypt', () => {
       const message = encrypt(CONTENT, cipher);
       parseDer(message, { strict: true });
       for (const encoded of [message, toBer(message, 100)]) {
-        expect(parse(encoded).version).toBe(0);
+        expect(parseEnveloped(encoded).version).toBe(0);
         const opened = await decrypt(encoded);
         expect(toHex(opened.content)).toBe(toHex(CONTENT));
         expect(opened).toMatchObject({
@@ -95,7 +87,9 @@ describe('encrypt and decrypt', () => {
 
     it(`${cipher}: every bit of tag, nonce, ciphertext counts`, async () => {
       const message = encrypt(CONTENT, cipher);
-      const { mac, encryptedContent, contentEncryptionAlgorithm } = parse(message) as AuthEnvelopedData;
+      const { mac, encryptedContent, contentEncryptionAlgorithm } = parseEnveloped(
+        message,
+      ) as AuthEnvelopedData;
       const parameters = contentEncryptionAlgorithm.parameters?.bytes as Uint8Array;
       const nonceAt = parameters[0] === 0x30 ? 4 : 2;
       for (const part of [mac, encryptedContent as Uint8Array, parameters.subarray(nonceAt, nonceAt + 11)]) {
@@ -116,7 +110,7 @@ describe('encrypt and decrypt', () => {
       for (const encoded of [message, toBer(message, 3)]) {
         expect((await decrypt(encoded)).content).toHaveLength(0);
         for (const associated of [new Uint8Array(0), Buffer.alloc(0)]) {
-          const parts = parse(encoded) as AuthEnvelopedData;
+          const parts = parseEnveloped(encoded) as AuthEnvelopedData;
           const cipherOf = readContentCipher(parts.contentEncryptionAlgorithm, 'AuthEnvelopedData');
           const key = new Uint8Array(cipherOf.keyLength).fill(3);
           const { tag } = encryptContent(cipherOf, key, content, associated);
@@ -138,7 +132,7 @@ describe('encrypt and decrypt', () => {
       [2 ** 24, 11],
     ] as const) {
       const message = encrypt(content.subarray(0, length), 'aes128-ccm');
-      const { parameters } = parse(message).contentEncryptionAlgorithm;
+      const { parameters } = parseEnveloped(message).contentEncryptionAlgorithm;
       expect(parameters?.firstChild?.content).toHaveLength(nonce);
       expect((await decrypt(message)).content.length).toBe(length);
     }
@@ -149,7 +143,7 @@ describe('encrypt and decrypt', () => {
     const random = (size: number) => new Uint8Array(size).fill(++counter);
     const recipients = [alice.certificate];
     const message = encryptData(CONTENT, { recipients, cipher: 'aes256-gcm', random });
-    const { mac, encryptedContent } = parse(message) as AuthEnvelopedData;
+    const { mac, encryptedContent } = parseEnveloped(message) as AuthEnvelopedData;
     const engine = createDecipheriv('aes-256-gcm', Buffer.alloc(32, 1), Buffer.alloc(12, 2));
     engine.setAuthTag(mac);
     const content = concat([engine.update(encryptedContent as Uint8Array), engine.final()]);
@@ -250,7 +244,7 @@ describe('authenticated attributes', () => {
       const message = forge({ attributes, sorted });
       for (const encoded of [message, toBer(message, 3)]) {
         expect(await codeOf(encoded)).toBe('opened');
-        const { authAttrs } = parse(encoded) as AuthEnvelopedData;
+        const { authAttrs } = parseEnveloped(encoded) as AuthEnvelopedData;
         expect(authAttrs.map(({ oid }) => oid).sort()).toEqual(['1.2.3.4', OID.contentType].sort());
       }
     }
@@ -270,9 +264,11 @@ describe('authenticated attributes', () => {
 
   it('name the type of content that is not data, and are written for it', async () => {
     const message = encrypt(CONTENT, 'aes256-gcm', OID.signedData);
-    expect((parse(message) as AuthEnvelopedData).authAttrs.map(({ oid }) => oid)).toEqual([OID.contentType]);
+    expect((parseEnveloped(message) as AuthEnvelopedData).authAttrs.map(({ oid }) => oid)).toEqual([
+      OID.contentType,
+    ]);
     expect((await decrypt(message)).contentType).toBe(OID.signedData);
-    expect((parse(encrypt(CONTENT, 'aes256-gcm')) as AuthEnvelopedData).authAttrs).toEqual([]);
+    expect((parseEnveloped(encrypt(CONTENT, 'aes256-gcm')) as AuthEnvelopedData).authAttrs).toEqual([]);
   });
 
   const { signedData, data } = OID;
@@ -349,7 +345,7 @@ describe('short GCM tag, odd nonce; AEAD turned into CBC', () => {
   it.each(rows)('%s', async (_, forgery, code) => expect(await codeOf(forge(forgery))).toBe(code));
 
   it('an AuthEnvelopedData cut down to EnvelopedData, its cipher to CBC: no content but by chance of padding', async () => {
-    const parts = parse(forge()) as AuthEnvelopedData;
+    const parts = parseEnveloped(forge()) as AuthEnvelopedData;
     const blocks = (parts.encryptedContent as Uint8Array).subarray(0, 32);
     expect(blocks).toHaveLength(32);
     const message = forge({ type: envelopedData, tagBehind: true, cipher: cbc });
@@ -361,7 +357,7 @@ describe('short GCM tag, odd nonce; AEAD turned into CBC', () => {
 
   it('GCM in EnvelopedData with a changed, a cut or no tag does not open', async () => {
     const message = forge({ type: envelopedData, tagBehind: true, cipher: bare(NONCE) });
-    const { encryptedContent } = parse(message);
+    const { encryptedContent } = parseEnveloped(message);
     const last = (encryptedContent as Uint8Array).length - 1;
     (encryptedContent as Uint8Array)[last] = ((encryptedContent as Uint8Array)[last] as number) ^ 1;
     expect(await codeOf(message)).toBe('DECRYPTION_FAILED');

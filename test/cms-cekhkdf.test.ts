@@ -10,10 +10,10 @@ import { parseDer } from '../src/asn1/tape.js';
 import { writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, toHex, utf8 } from '../src/bytes.js';
 import { decryptContent, ENCRYPTION_CIPHERS, readContentCipher } from '../src/cms/ciphers.js';
-import { readContentInfo } from '../src/cms/content.js';
-import { AuthEnvelopedData, decryptEnvelopedData, EnvelopedData, encryptData } from '../src/cms/enveloped.js';
+import { AuthEnvelopedData, decryptEnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import { MailsealError } from '../src/errors.js';
 import { toBer } from './helpers/ber.js';
+import { parseEnveloped } from './helpers/enveloped.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
 
@@ -56,20 +56,13 @@ describe('RFC 9709 appendix B', () => {
   });
 });
 
-function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
-  const { contentType, content } = readContentInfo(message);
-  return contentType === OID.authEnvelopedData
-    ? AuthEnvelopedData.parse(content)
-    : EnvelopedData.parse(content);
-}
-
 describe('messages', () => {
   const sharedKeys = [{ keyIdentifier: utf8('id'), key: new Uint8Array(32).fill(7) }];
 
   it.each(ENCRYPTION_CIPHERS)('%s', async (cipher) => {
     const message = encryptData(CONTENT, { sharedKeys, cipher, cekHkdf: true });
     for (const encoded of [message, toBer(message, 1000)]) {
-      const enveloped = parse(encoded);
+      const enveloped = parseEnveloped(encoded);
       expect(enveloped.contentEncryptionAlgorithm.oid).toBe(OID.cekHkdfSha256);
       const opened = await decryptEnvelopedData(enveloped, undefined, { sharedKeys });
       expect(toHex(opened.content)).toBe(toHex(CONTENT));
@@ -79,7 +72,7 @@ describe('messages', () => {
 
   it('passed on without the binding, or under another cipher, it does not open', async () => {
     const message = encryptData(CONTENT, { sharedKeys, cipher: 'aes256-gcm', cekHkdf: true });
-    const enveloped = parse(message) as AuthEnvelopedData;
+    const enveloped = parseEnveloped(message) as AuthEnvelopedData;
     const inner = enveloped.contentEncryptionAlgorithm.parameters;
     if (inner === undefined) throw new Error('no parameters');
     const rows = [

@@ -19,6 +19,7 @@ import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { envelopedData } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
 import { type CertificateInput, encodeName, generateKey, issueCertificate } from './helpers/pki.js';
 
@@ -242,25 +243,8 @@ function keyTransport(
 
 function forge(forgery: Forgery = {}): Uint8Array {
   const { encryptedContent = aes(CONTENT), encryptedKey = wrap(padded(KEY)) } = forgery;
-  return writeDer((w) =>
-    w.sequence((w) => {
-      w.oid(OID.envelopedData);
-      w.explicit(0, (w) =>
-        w.sequence((w) => {
-          w.integer(0);
-          w.set((w) => {
-            for (const one of forgery.recipients ?? [keyTransport(encryptedKey, forgery.keyAlgorithm)])
-              w.raw(one);
-          });
-          w.sequence((w) => {
-            w.oid(OID.data);
-            w.sequence(forgery.cipher ?? aes128);
-            if (encryptedContent !== null) w.implicit(0, encryptedContent);
-          });
-        }),
-      );
-    }),
-  );
+  const { recipients = [keyTransport(encryptedKey, forgery.keyAlgorithm)], cipher = aes128 } = forgery;
+  return envelopedData({ recipients, cipher, encryptedContent });
 }
 
 /** EM of RFC 8017 7.2.1 for a 2048-bit key. */

@@ -9,13 +9,10 @@ import { parseDer } from '../src/asn1/tape.js';
 import { readBitOctets } from '../src/asn1/values.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, equal, fromHex, toHex, utf8 } from '../src/bytes.js';
-import { readContentInfo } from '../src/cms/content.js';
 import {
-  AuthEnvelopedData,
   type DecryptedContent,
   decryptEnvelopedData,
   type EncryptOptions,
-  EnvelopedData,
   encryptData,
 } from '../src/cms/enveloped.js';
 import { type KeyFinder, keyRing } from '../src/cms/recipients.js';
@@ -24,6 +21,7 @@ import { Certificate } from '../src/x509/certificate.js';
 import { curveOf } from '../src/x509/curves.js';
 import { PrivateKey, PublicKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { envelopedData, gcmEnvelope, parseEnveloped } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
 import { type KariInput, kari, originatorKey } from './helpers/kari.js';
 import { type CertificateInput, issueCertificate } from './helpers/pki.js';
@@ -48,15 +46,8 @@ function brainpoolKey(namedCurve: string): Uint8Array {
 type Person = ReturnType<typeof person>;
 const ring = (...people: Person[]) => keyRing({ entries: people });
 
-function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
-  const { contentType, content } = readContentInfo(message);
-  return contentType === OID.authEnvelopedData
-    ? AuthEnvelopedData.parse(content)
-    : EnvelopedData.parse(content);
-}
-
 const decrypt = async (message: Uint8Array, keys: KeyFinder): Promise<DecryptedContent> =>
-  decryptEnvelopedData(parse(message), keys);
+  decryptEnvelopedData(parseEnveloped(message), keys);
 
 const KINDS = ['P-256', 'P-384', 'P-521', 'x25519', 'x448'] as const;
 const BRAINPOOL = ['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'] as const;
@@ -85,7 +76,7 @@ describe('encrypt and decrypt', () => {
             expect(opened.recipient?.type).toBe(recipientIdentifier);
             expect(opened.certificate?.equals(one.certificate)).toBe(true);
           }
-          expect(parse(message).version).toBe(cipher === 'aes256-gcm' ? 0 : 2);
+          expect(parseEnveloped(message).version).toBe(cipher === 'aes256-gcm' ? 0 : 2);
         }
       });
     }
@@ -93,7 +84,7 @@ describe('encrypt and decrypt', () => {
 
   it('the digest and the key wrap go by the curve and the cipher', () => {
     const rows = [...people].map(([name, { certificate }]) => {
-      const [info] = parse(
+      const [info] = parseEnveloped(
         encryptData(CONTENT, { recipients: [certificate], cipher: 'aes192-cbc' }),
       ).recipientInfos;
       if (info?.type !== 'keyAgreement') throw new Error('no key agreement');
@@ -119,7 +110,7 @@ describe('encrypt and decrypt', () => {
     const message = encryptData(CONTENT, { recipients: all.map(({ certificate }) => certificate) });
     for (const one of all) expect(equal((await decrypt(message, ring(one))).content, CONTENT)).toBe(true);
     const again = person({ key: 'P-256' });
-    const two = parse(encryptData(CONTENT, { recipients: [alice.certificate, again.certificate] }));
+    const two = parseEnveloped(encryptData(CONTENT, { recipients: [alice.certificate, again.certificate] }));
     const points = two.recipientInfos.map((info) =>
       info.type === 'keyAgreement' && info.originator.type === 'publicKey' ? toHex(info.originator.bits) : '',
     );
@@ -198,38 +189,7 @@ function rebuilt({ der }: Certificate, at: number, length: number, replacement: 
 
 const KEY = fromHex('000102030405060708090a0b0c0d0e0f');
 
-/**
- * An AuthEnvelopedData with these RecipientInfos: a key that stands in for one that does not unwrap never opens it by
- * chance, as it does one in 256 with CBC.
- */
-function envelope(...infos: Uint8Array[]): Uint8Array {
-  const nonce = KEY.subarray(4);
-  const engine = createCipheriv('aes-128-gcm', KEY, nonce);
-  const encrypted = concat([engine.update(CONTENT), engine.final()]);
-  return writeDer((w) =>
-    w.sequence((w) => {
-      w.oid(OID.authEnvelopedData);
-      w.explicit(0, (w) =>
-        w.sequence((w) => {
-          w.integer(0);
-          w.set((w) => infos.map((info) => w.raw(info)));
-          w.sequence((w) => {
-            w.oid(OID.data);
-            w.sequence((w) => {
-              w.oid(OID.aes128Gcm);
-              w.sequence((w) => {
-                w.octets(nonce);
-                w.integer(16);
-              });
-            });
-            w.implicit(0, encrypted);
-          });
-          w.octets(engine.getAuthTag());
-        }),
-      );
-    }),
-  );
-}
+const envelope = (...infos: Uint8Array[]) => gcmEnvelope(KEY, CONTENT, infos);
 
 const ecPublicKey =
   (parameters?: (w: DerWriter) => void) =>
@@ -311,25 +271,15 @@ describe('every form that a sender may write opens', () => {
     });
     const iv = new Uint8Array(8);
     const engine = createCipheriv('des-ede3-cbc', contentKey, iv);
-    const sealed = writeDer((w) =>
-      w.sequence((w) => {
-        w.oid(OID.envelopedData);
-        w.explicit(0, (w) =>
-          w.sequence((w) => {
-            w.integer(2);
-            w.set((w) => w.raw(info));
-            w.sequence((w) => {
-              w.oid(OID.data);
-              w.sequence((w) => {
-                w.oid(OID.desEde3Cbc);
-                w.octets(iv);
-              });
-              w.implicit(0, concat([engine.update(CONTENT), engine.final()]));
-            });
-          }),
-        );
-      }),
-    );
+    const sealed = envelopedData({
+      version: 2,
+      recipients: [info],
+      cipher: (w) => {
+        w.oid(OID.desEde3Cbc);
+        w.octets(iv);
+      },
+      encryptedContent: concat([engine.update(CONTENT), engine.final()]),
+    });
     await opens(sealed, alice);
   });
 
@@ -453,7 +403,7 @@ describe('invalid curve attack, small subgroups, and everything else that is wro
 
   it('an encrypted key that was changed, cut, or is empty', async () => {
     const sealed = message(alice);
-    const info = parse(sealed).recipientInfos[0];
+    const info = parseEnveloped(sealed).recipientInfos[0];
     if (info?.type !== 'keyAgreement') throw new Error('no key agreement');
     const encryptedKey = info.encryptedKeys[0] as Uint8Array;
     for (let i = 0; i < encryptedKey.length; i++) {

@@ -2,21 +2,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { OID } from '../src/asn1/oids.js';
 import { toHex, utf8, writePem } from '../src/bytes.js';
 import { ENCRYPTION_CIPHERS } from '../src/cms/ciphers.js';
-import { contentOfType, readContentInfo } from '../src/cms/content.js';
-import {
-  AuthEnvelopedData,
-  decryptEnvelopedData,
-  type EncryptOptions,
-  EnvelopedData,
-  encryptData,
-} from '../src/cms/enveloped.js';
+import { decryptEnvelopedData, type EncryptOptions, encryptData } from '../src/cms/enveloped.js';
 import { type KeyFinder, keyRing } from '../src/cms/recipients.js';
 import type { Signer } from '../src/cms/signed.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
+import { parseEnveloped } from './helpers/enveloped.js';
 import { hasOpenssl, openssl, opensslOut, temporaryFolder } from './helpers/peers.js';
 import { issueCertificate, type KeyKind } from './helpers/pki.js';
 
@@ -48,14 +41,8 @@ describe.skipIf(!hasOpenssl)('openssl cms', () => {
   });
 
   const ring = () => keyRing({ entries: [person('rsa')] });
-  function decrypt(message: Uint8Array, keys: KeyFinder = ring()) {
-    const info = readContentInfo(message);
-    const enveloped =
-      info.contentType === OID.authEnvelopedData
-        ? AuthEnvelopedData.parse(info.content)
-        : EnvelopedData.parse(contentOfType(info, OID.envelopedData));
-    return decryptEnvelopedData(enveloped, keys);
-  }
+  const decrypt = (message: Uint8Array, keys: KeyFinder = ring()) =>
+    decryptEnvelopedData(parseEnveloped(message), keys);
 
   describe('opens what we encrypt', () => {
     for (const cipher of OPENSSL_CIPHERS) {

@@ -7,14 +7,13 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { OID } from '../src/asn1/oids.js';
 import { toHex, utf8, writePem } from '../src/bytes.js';
 import { ENCRYPTION_CIPHERS } from '../src/cms/ciphers.js';
-import { readContentInfo } from '../src/cms/content.js';
-import { AuthEnvelopedData, decryptEnvelopedData, EnvelopedData, encryptData } from '../src/cms/enveloped.js';
+import { decryptEnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
+import { parseEnveloped } from './helpers/enveloped.js';
 import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
 
@@ -29,13 +28,6 @@ const CURVES = [
   'brainpoolP384r1',
   'brainpoolP512r1',
 ] as const;
-
-function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
-  const { contentType, content } = readContentInfo(message);
-  return contentType === OID.authEnvelopedData
-    ? AuthEnvelopedData.parse(content)
-    : EnvelopedData.parse(content);
-}
 
 const folder = hasOpenssl ? temporaryFolder() : '';
 const file = (name: string) => join(folder, name);
@@ -59,7 +51,7 @@ beforeAll(() => {
 });
 
 const decrypt = (message: Uint8Array, who: string) =>
-  decryptEnvelopedData(parse(message), keyRing({ entries: [person(who)] }));
+  decryptEnvelopedData(parseEnveloped(message), keyRing({ entries: [person(who)] }));
 
 describe.skipIf(!hasOpenssl)('openssl cms', () => {
   describe.each(CURVES)('%s', (curve) => {

@@ -7,20 +7,14 @@ import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { equal, utf8 } from '../src/bytes.js';
 import { ENCRYPTION_CIPHERS } from '../src/cms/ciphers.js';
-import { readContentInfo } from '../src/cms/content.js';
-import {
-  AuthEnvelopedData,
-  type DecryptedContent,
-  decryptEnvelopedData,
-  EnvelopedData,
-  encryptData,
-} from '../src/cms/enveloped.js';
+import { type DecryptedContent, decryptEnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import { type KeyFinder, keyRing } from '../src/cms/recipients.js';
 import type { SharedSecrets } from '../src/cms/sharedkeys.js';
 import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { parseEnveloped } from './helpers/enveloped.js';
 import { generateKey, issueCertificate, type KeyKind } from './helpers/pki.js';
 
 async function decrypt(
@@ -28,10 +22,7 @@ async function decrypt(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets = {},
 ): Promise<DecryptedContent> {
-  const { contentType, content } = readContentInfo(message);
-  const enveloped =
-    contentType === OID.authEnvelopedData ? AuthEnvelopedData.parse(content) : EnvelopedData.parse(content);
-  return decryptEnvelopedData(enveloped, keys, secrets);
+  return decryptEnvelopedData(parseEnveloped(message), keys, secrets);
 }
 
 const ca = issueCertificate({ subject: 'CA', ca: true });

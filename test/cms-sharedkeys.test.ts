@@ -8,14 +8,7 @@ import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, fromHex, readPem, toHex, utf8 } from '../src/bytes.js';
-import { readContentInfo } from '../src/cms/content.js';
-import {
-  AuthEnvelopedData,
-  type DecryptedContent,
-  decryptEnvelopedData,
-  EnvelopedData,
-  encryptData,
-} from '../src/cms/enveloped.js';
+import { type DecryptedContent, decryptEnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import { keyRing } from '../src/cms/recipients.js';
 import type { SharedSecrets } from '../src/cms/sharedkeys.js';
 import { MailsealError } from '../src/errors.js';
@@ -23,6 +16,7 @@ import { decrypt as decryptMail, encrypt as encryptMail } from '../src/smime/mes
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { envelopedData, gcmEnvelope, parseEnveloped } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
 import { hasOpenssl, opensslOut } from './helpers/peers.js';
 import { issueCertificate } from './helpers/pki.js';
@@ -33,15 +27,8 @@ const keyIdentifier = fromHex('deadbeef');
 const key = randomBytes(32);
 const PASSWORD = 'pässword 🙂';
 
-function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
-  const { contentType, content } = readContentInfo(message);
-  return contentType === OID.authEnvelopedData
-    ? AuthEnvelopedData.parse(content)
-    : EnvelopedData.parse(content);
-}
-
 const decrypt = async (message: Uint8Array, secrets: SharedSecrets): Promise<DecryptedContent> =>
-  decryptEnvelopedData(parse(message), undefined, secrets);
+  decryptEnvelopedData(parseEnveloped(message), undefined, secrets);
 
 async function sameError(message: Uint8Array, secrets: SharedSecrets): Promise<void> {
   const error = await failure(() => decrypt(message, secrets));
@@ -69,7 +56,7 @@ describe('encrypt and decrypt', () => {
             cipher,
           });
           expect(opened.recipient).toBeUndefined();
-          expect(parse(encoded).version).toBe(cipher.endsWith('gcm') ? 0 : 2);
+          expect(parseEnveloped(encoded).version).toBe(cipher.endsWith('gcm') ? 0 : 2);
         }
       }
     });
@@ -81,7 +68,7 @@ describe('encrypt and decrypt', () => {
         const opened = await decrypt(encoded, { passwords: [PASSWORD] });
         expect(toHex(opened.content)).toBe(toHex(CONTENT));
         expect(opened).toMatchObject({ keyEncryption: 'password', reason: 'a password', cipher });
-        expect(parse(encoded).version).toBe(cipher.endsWith('gcm') ? 0 : 3);
+        expect(parseEnveloped(encoded).version).toBe(cipher.endsWith('gcm') ? 0 : 3);
       }
     });
   }
@@ -129,35 +116,7 @@ describe('encrypt and decrypt', () => {
 
 const CEK = fromHex('000102030405060708090a0b0c0d0e0f');
 
-/** An AuthEnvelopedData with these RecipientInfos: no key that stands in opens it by chance. */
-function envelope(...infos: Uint8Array[]): Uint8Array {
-  const nonce = CEK.subarray(4);
-  const engine = createCipheriv('aes-128-gcm', CEK, nonce);
-  const encrypted = concat([engine.update(CONTENT), engine.final()]);
-  return writeDer((w) =>
-    w.sequence((w) => {
-      w.oid(OID.authEnvelopedData);
-      w.explicit(0, (w) =>
-        w.sequence((w) => {
-          w.integer(0);
-          w.set((w) => infos.map((info) => w.raw(info)));
-          w.sequence((w) => {
-            w.oid(OID.data);
-            w.sequence((w) => {
-              w.oid(OID.aes128Gcm);
-              w.sequence((w) => {
-                w.octets(nonce);
-                w.integer(16);
-              });
-            });
-            w.implicit(0, encrypted);
-          });
-          w.octets(engine.getAuthTag());
-        }),
-      );
-    }),
-  );
-}
+const envelope = (...infos: Uint8Array[]) => gcmEnvelope(CEK, CONTENT, infos);
 
 interface Pwri {
   iterations?: number;
@@ -235,25 +194,15 @@ describe('PWRI-KEK', () => {
     );
     const nonce = new Uint8Array(16);
     const engine = createCipheriv('aes-256-cbc', fromHex(cek), nonce);
-    const sealed = writeDer((w) =>
-      w.sequence((w) => {
-        w.oid(OID.envelopedData);
-        w.explicit(0, (w) =>
-          w.sequence((w) => {
-            w.integer(3);
-            w.set((w) => w.raw(info));
-            w.sequence((w) => {
-              w.oid(OID.data);
-              w.sequence((w) => {
-                w.oid(OID.aes256Cbc);
-                w.octets(nonce);
-              });
-              w.implicit(0, concat([engine.update(CONTENT), engine.final()]));
-            });
-          }),
-        );
-      }),
-    );
+    const sealed = envelopedData({
+      version: 3,
+      recipients: [info],
+      cipher: (w) => {
+        w.oid(OID.aes256Cbc);
+        w.octets(nonce);
+      },
+      encryptedContent: concat([engine.update(CONTENT), engine.final()]),
+    });
     const password = 'All n-entities must communicate with other n-entities via n-1 entiteeheehees';
     expect(toHex((await decrypt(sealed, { passwords: [password] })).content)).toBe(toHex(CONTENT));
   });
@@ -414,7 +363,7 @@ describe('shared keys', () => {
   });
 
   it('every octet of the encrypted key counts', async () => {
-    const [info] = parse(message).recipientInfos;
+    const [info] = parseEnveloped(message).recipientInfos;
     if (info?.type !== 'keyEncryptionKey') throw new Error('no shared key');
     for (let i = 0; i < info.encryptedKey.length; i++) {
       info.encryptedKey[i] = (info.encryptedKey[i] as number) ^ 0x40;
@@ -439,7 +388,7 @@ describe('malformed objects of OpenSSL’s tests', () => {
     const pem = readVector('openssl-3.6.3', 'recipes/80-test_cmsapi_data/encDataWithTooLongIV.pem');
     const message = readPem(pem)[0]?.bytes as Uint8Array;
     const find = vi.fn();
-    const error = await failure(() => decryptEnvelopedData(parse(message), { find }));
+    const error = await failure(() => decryptEnvelopedData(parseEnveloped(message), { find }));
     expect(error.code).toBe('CMS_MALFORMED');
     expect(find).not.toHaveBeenCalled();
   });

@@ -20,8 +20,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { concat, fromHex, toHex, utf8 } from '../src/bytes.js';
-import { readContentInfo } from '../src/cms/content.js';
-import { AuthEnvelopedData, decryptEnvelopedData, EnvelopedData, encryptData } from '../src/cms/enveloped.js';
+import { decryptEnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import { type KeyCandidate, keyRing } from '../src/cms/recipients.js';
 import type { SigningDigest, SigningScheme } from '../src/cms/signed.js';
 import { signedPieces } from '../src/cms/signed.js';
@@ -37,6 +36,7 @@ import {
   type WebCryptoKey,
   webCryptoKey,
 } from '../src/x509/keys.js';
+import { parseEnveloped } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
 import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
 import { issueCertificate, type KeyKind } from './helpers/pki.js';
@@ -76,13 +76,8 @@ async function cryptoKey(one: Person, algorithm: object, use: string): Promise<W
 
 const ring = (one: Person, handle: KeyHandle) =>
   keyRing({ entries: [{ privateKey: handle, certificate: one.certificate }] });
-function parse(message: Uint8Array): EnvelopedData | AuthEnvelopedData {
-  const { contentType, content } = readContentInfo(message);
-  const kind = contentType === OID.envelopedData ? EnvelopedData : AuthEnvelopedData;
-  return kind.parse(content);
-}
 const open = (message: Uint8Array, one: Person, handle: KeyHandle) =>
-  decryptEnvelopedData(parse(message), ring(one, handle));
+  decryptEnvelopedData(parseEnveloped(message), ring(one, handle));
 
 type SigningRow = [
   kind: KeyKind,
@@ -428,7 +423,7 @@ const fitting = (handle: Omit<KeyHandle, 'publicKey'>): KeyHandle => ({
 
 /** A message with another encrypted key, of the same length. */
 function replaced(message: Uint8Array, encryptedKey: Uint8Array): Uint8Array {
-  const [info] = parse(message).recipientInfos;
+  const [info] = parseEnveloped(message).recipientInfos;
   if (info?.type !== 'keyTransport') throw new Error('no key transport');
   const [old] = info.encryptedKeys;
   const at = Buffer.from(message).indexOf(old as Uint8Array);
@@ -563,7 +558,10 @@ describe('callbacks decrypt with RSA', () => {
       { privateKey: gone, certificate: rsa.certificate },
       { privateKey: PrivateKey.parse(other.pkcs8), certificate: other.certificate },
     ];
-    const { content, certificate } = await decryptEnvelopedData(parse(message), keyRing({ entries }));
+    const { content, certificate } = await decryptEnvelopedData(
+      parseEnveloped(message),
+      keyRing({ entries }),
+    );
     expect(toHex(content)).toBe(toHex(CONTENT));
     expect(certificate).toBe(other.certificate);
   });
@@ -577,11 +575,11 @@ describe('callbacks decrypt with RSA', () => {
       release: () => released++,
     };
     const message = encryptData(CONTENT, { recipients: [rsa.certificate] });
-    const opened = await decryptEnvelopedData(parse(message), { find: async () => [candidate] });
+    const opened = await decryptEnvelopedData(parseEnveloped(message), { find: async () => [candidate] });
     expect(opened.reason).toBe('slot 1');
     expect(released).toBe(1);
     const bad = { ...candidate, privateKey: {} as KeyHandle };
-    await expect(decryptEnvelopedData(parse(message), { find: async () => [bad] })).rejects.toThrow(
+    await expect(decryptEnvelopedData(parseEnveloped(message), { find: async () => [bad] })).rejects.toThrow(
       TypeError,
     );
   });
@@ -605,7 +603,7 @@ describe('callbacks agree on keys', () => {
   it.each<KeyKind>(['P-256', 'x25519'])('invalid curve, small order: %s is not asked', async (kind) => {
     const one = of(kind);
     const message = Buffer.from(encryptData(CONTENT, { recipients: [one.certificate] }));
-    const [info] = parse(message).recipientInfos;
+    const [info] = parseEnveloped(message).recipientInfos;
     if (info?.type !== 'keyAgreement' || info.originator.type === 'certificate')
       throw new Error('no agreement');
     const { bits } = info.originator as { bits: Uint8Array };
