@@ -24,20 +24,14 @@ import {
 import { wrapTransported, writeKeyTransport } from '../src/cms/keytransport.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { MailsealError } from '../src/errors.js';
-import { Certificate } from '../src/x509/certificate.js';
-import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
 import { parseEnveloped } from './helpers/enveloped.js';
-import { issueCertificate } from './helpers/pki.js';
+import { person } from './helpers/pki.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
 const AEAD = ENCRYPTION_CIPHERS.filter((name) => !name.endsWith('-cbc'));
 
-const issued = issueCertificate({ subject: 'Alice', key: 'rsa' });
-const alice = {
-  privateKey: PrivateKey.parse(issued.privateKey),
-  certificate: Certificate.parse(issued.certificate),
-};
+const alice = person({ subject: 'Alice', key: 'rsa' });
 const keys = keyRing({ entries: [alice] });
 
 const decrypt = async (message: Uint8Array): Promise<DecryptedContent> =>

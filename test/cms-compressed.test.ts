@@ -16,10 +16,9 @@ import { compress, decompress } from '../src/smime/compress.js';
 import { decrypt, encrypt, sign } from '../src/smime/message.js';
 import { verify } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
-import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
 import { failure } from './helpers/failures.js';
-import { issueCertificate } from './helpers/pki.js';
+import { issueCertificate, person } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 const nodeOf = (message: Uint8Array) => contentOfType(readContentInfo(message), OID.compressedData);
@@ -129,11 +128,7 @@ describe('refused', () => {
 
 describe('mail', () => {
   const ca = issueCertificate({ subject: 'CA', ca: true });
-  const issued = issueCertificate({ subject: 'Alice', emails: ['alice@example.org'], issuer: ca });
-  const alice = {
-    privateKey: PrivateKey.parse(issued.privateKey),
-    certificate: Certificate.parse(issued.certificate),
-  };
+  const alice = person({ subject: 'Alice', emails: ['alice@example.org'], issuer: ca });
   const mail = utf8(
     `From: alice@example.org\r\nSubject: s\r\nContent-Type: text/plain\r\n\r\n${'Hello again.\r\n'.repeat(200)}`,
   );

@@ -21,18 +21,9 @@ import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
 import { envelopedData } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
-import { type CertificateInput, encodeName, generateKey, issueCertificate } from './helpers/pki.js';
+import { encodeName, generateKey, issueCertificate, person } from './helpers/pki.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
-
-function person(input: CertificateInput) {
-  const issued = issueCertificate(input);
-  return {
-    pkcs8: issued.privateKey,
-    privateKey: PrivateKey.parse(issued.privateKey),
-    certificate: Certificate.parse(issued.certificate),
-  };
-}
 
 function rsaKey(modulusLength: number): Uint8Array {
   return generateKeyPairSync('rsa', { modulusLength }).privateKey.export({ format: 'der', type: 'pkcs8' });

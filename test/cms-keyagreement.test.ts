@@ -24,26 +24,24 @@ import { toBer } from './helpers/ber.js';
 import { envelopedData, gcmEnvelope, parseEnveloped } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
 import { type KariInput, kari, originatorKey } from './helpers/kari.js';
-import { type CertificateInput, issueCertificate } from './helpers/pki.js';
+import {
+  type CertificateInput,
+  issueCertificate,
+  person as issuePerson,
+  type Person,
+} from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
 const ca = issueCertificate({ subject: 'CA', ca: true });
 
-function person(input: Partial<CertificateInput> = {}) {
-  const issued = issueCertificate({ subject: 'Alice', issuer: ca, ...input });
-  return {
-    pkcs8: issued.privateKey,
-    privateKey: PrivateKey.parse(issued.privateKey),
-    certificate: Certificate.parse(issued.certificate),
-  };
-}
+const person = (input: Partial<CertificateInput> = {}) =>
+  issuePerson({ subject: 'Alice', issuer: ca, ...input });
 
 function brainpoolKey(namedCurve: string): Uint8Array {
   return generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'der', type: 'pkcs8' });
 }
 
-type Person = ReturnType<typeof person>;
 const ring = (...people: Person[]) => keyRing({ entries: people });
 
 const decrypt = async (message: Uint8Array, keys: KeyFinder): Promise<DecryptedContent> =>
@@ -300,7 +298,7 @@ describe('every form that a sender may write opens', () => {
 
   it('several recipients behind one sender key, by serial number and by rKeyId with a date', async () => {
     const bob = person({ key: 'P-256' });
-    const twin = person({ key: alice.pkcs8, subject: 'Twin' });
+    const twin = person({ key: alice.issued.privateKey, subject: 'Twin' });
     const { bits, secret } = sender(alice);
     const originator = originatorKey(ecPublicKey(), bits);
     const { keyIdentifier } = alice.certificate.publicKey;
@@ -413,7 +411,7 @@ describe('invalid curve attack, small subgroups, and everything else that is wro
   });
 
   it('a wiped private key is told as such', async () => {
-    const privateKey = PrivateKey.parse(alice.pkcs8);
+    const privateKey = PrivateKey.parse(alice.issued.privateKey);
     privateKey.wipe();
     const error = await failure(() => decrypt(message(alice), ring({ ...alice, privateKey })));
     expect(error.code).toBe('KEY_UNSUITABLE');

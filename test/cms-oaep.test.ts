@@ -22,12 +22,11 @@ import {
 import { keyRing } from '../src/cms/recipients.js';
 import { MailsealError } from '../src/errors.js';
 import { rsaUnwrapOaep } from '../src/wasm.js';
-import { Certificate } from '../src/x509/certificate.js';
 import { computeDigest, type DigestName } from '../src/x509/digests.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { expectZeroArena } from './helpers/derivation.js';
 import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
-import { issueCertificate } from './helpers/pki.js';
+import { person } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 interface Wycheproof {
@@ -79,11 +78,7 @@ describe('Project Wycheproof', () => {
   });
 });
 
-const issued = issueCertificate({ subject: 'Alice', key: 'rsa' });
-const alice = {
-  privateKey: PrivateKey.parse(issued.privateKey),
-  certificate: Certificate.parse(issued.certificate),
-};
+const alice = person({ subject: 'Alice', key: 'rsa' });
 const publicKey = alice.certificate.publicKey.keyObject;
 
 function mgf1(hash: DigestName, seed: Uint8Array, length: number): Uint8Array {
@@ -300,7 +295,7 @@ describe.skipIf(!hasOpenssl)('openssl cms encrypts what we open', () => {
   const hashes = ['sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'sha512-256', 'sha3-256'];
   it.each(hashes)('%s with each hash in MGF1, with and without a label', async (hash) => {
     const certificate = join(folder, 'alice.crt');
-    writeFileSync(certificate, writePem('CERTIFICATE', issued.certificate));
+    writeFileSync(certificate, writePem('CERTIFICATE', alice.issued.certificate));
     const content = utf8('Content-Type: text/plain\r\n\r\nSecret\r\n');
     for (const maskHash of hashes) {
       for (const label of [[], ['-keyopt', 'rsa_oaep_label:6c6162656c']]) {

@@ -12,12 +12,10 @@ import { wrapTransported, writeKeyTransport } from '../src/cms/keytransport.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { writeKekRecipient, writePasswordRecipient } from '../src/cms/sharedkeys.js';
 import { MailsealError } from '../src/errors.js';
-import { Certificate } from '../src/x509/certificate.js';
-import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
 import { failure } from './helpers/failures.js';
 import { hasOpenssl, opensslOut } from './helpers/peers.js';
-import { issueCertificate } from './helpers/pki.js';
+import { person } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 const CONTENT = utf8('Content-Type: text/plain\r\n\r\nIn the open\r\n');
@@ -142,11 +140,7 @@ describe('DigestedData', () => {
   });
 });
 
-const issued = issueCertificate({ subject: 'Alice', key: 'rsa' });
-const alice = {
-  privateKey: PrivateKey.parse(issued.privateKey),
-  certificate: Certificate.parse(issued.certificate),
-};
+const alice = person({ subject: 'Alice', key: 'rsa' });
 const keys = keyRing({ entries: [alice] });
 const shared = { keyIdentifier: utf8('id'), key: new Uint8Array(32).fill(9) };
 

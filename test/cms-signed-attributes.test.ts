@@ -22,16 +22,8 @@ import { MAX_SIGNATURE_CHECKS } from '../src/cms/verification.js';
 import { MailsealError } from '../src/errors.js';
 import { verify as verifyMessage } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
-import {
-  attribute,
-  CONTENT,
-  digestAttribute,
-  forge,
-  type Person,
-  person,
-  typeAttribute,
-} from './helpers/forge.js';
-import { issueCertificate } from './helpers/pki.js';
+import { attribute, CONTENT, digestAttribute, forge, typeAttribute } from './helpers/forge.js';
+import { issueCertificate, type Person, person } from './helpers/pki.js';
 import { readVector } from './helpers/vectors.js';
 
 const ca = issueCertificate({ subject: 'Test CA', ca: true });

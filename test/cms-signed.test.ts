@@ -27,12 +27,10 @@ import {
   digestAttribute,
   type Forgery,
   forge,
-  type Person,
-  person,
   RSA,
   typeAttribute,
 } from './helpers/forge.js';
-import { issueCertificate } from './helpers/pki.js';
+import { issueCertificate, type Person, person } from './helpers/pki.js';
 
 const TIME = new Date('2026-01-02T03:04:05Z');
 

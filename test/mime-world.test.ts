@@ -10,22 +10,12 @@ import { decrypt, encrypt, sign } from '../src/smime/message.js';
 import { parseEntity } from '../src/smime/mime.js';
 import { type Verdict, verify } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
-import { PrivateKey } from '../src/x509/keys.js';
 import { hasOpenssl, openssl, temporaryFolder } from './helpers/peers.js';
-import { issueCertificate } from './helpers/pki.js';
+import { issueCertificate, person } from './helpers/pki.js';
 import { cmsRows, readVector } from './helpers/vectors.js';
 
 const root = issueCertificate({ subject: 'Root', ca: true });
-const issued = issueCertificate({
-  subject: 'Alice',
-  emails: ['alice@example.org'],
-  key: 'rsa',
-  issuer: root,
-});
-const alice = {
-  certificate: Certificate.parse(issued.certificate),
-  privateKey: PrivateKey.parse(issued.privateKey),
-};
+const alice = person({ subject: 'Alice', emails: ['alice@example.org'], key: 'rsa', issuer: root });
 const trust = [Certificate.parse(root.certificate)];
 const keys = keyRing({ entries: [alice] });
 

@@ -12,7 +12,8 @@ import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey, PublicKey } from '../src/x509/keys.js';
 import { hasMlDsa, ML_DSA, type MlDsaAlgorithm } from '../src/x509/mldsa.js';
 import { verifySignature } from '../src/x509/signature.js';
-import { CONTENT, type Forgery, forge, type Person, person } from './helpers/forge.js';
+import { CONTENT, type Forgery, forge } from './helpers/forge.js';
+import { type Person, person } from './helpers/pki.js';
 import { corpora, readCorpus, readVector } from './helpers/vectors.js';
 
 const LEVELS: readonly [MlDsaAlgorithm, string][] = [

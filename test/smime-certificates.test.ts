@@ -8,9 +8,8 @@ import { readCertificates, writeCertificates } from '../src/smime/certificates.j
 import { sign } from '../src/smime/message.js';
 import { verify } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
-import { person } from './helpers/forge.js';
 import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
-import { issueCertificate } from './helpers/pki.js';
+import { issueCertificate, person } from './helpers/pki.js';
 import { cmsRows, readVector } from './helpers/vectors.js';
 
 const ca = issueCertificate({ subject: 'Test CA', ca: true });

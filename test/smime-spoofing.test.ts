@@ -9,8 +9,7 @@ import { buildPkcs7Mime } from '../src/smime/build.js';
 import { decrypt, sign } from '../src/smime/message.js';
 import { verify } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
-import { person } from './helpers/forge.js';
-import { issueCertificate } from './helpers/pki.js';
+import { issueCertificate, person } from './helpers/pki.js';
 
 const root = issueCertificate({ subject: 'Root', ca: true });
 const trust = [Certificate.parse(root.certificate)];

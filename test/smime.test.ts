@@ -9,10 +9,15 @@ import { MailsealError } from '../src/errors.js';
 import { decrypt, encrypt, sign } from '../src/smime/message.js';
 import { type Verdict, verify } from '../src/smime/verify.js';
 import { Certificate } from '../src/x509/certificate.js';
-import { PrivateKey } from '../src/x509/keys.js';
 import { failure } from './helpers/failures.js';
 import { Gpgsm, hasGpgsm, hasOpenssl, openssl, opensslOut, temporaryFolder } from './helpers/peers.js';
-import { type IssuedCertificate, issueCertificate, type KeyKind } from './helpers/pki.js';
+import {
+  type IssuedCertificate,
+  issueCertificate,
+  person as issuePerson,
+  type KeyKind,
+  type Person,
+} from './helpers/pki.js';
 
 const text = (bytes: Uint8Array) => latin1(bytes);
 const crlf = (lines: readonly string[]) => utf8(lines.map((line) => `${line}\r\n`).join(''));
@@ -29,25 +34,8 @@ const MAIL = crlf([
   'yours, Alice',
 ]);
 
-interface Person {
-  issued: IssuedCertificate;
-  certificate: Certificate;
-  privateKey: PrivateKey;
-}
-
-function person(name: string, key: KeyKind, issuer: IssuedCertificate): Person {
-  const issued = issueCertificate({
-    subject: name,
-    emails: [`${name.toLowerCase()}@example.org`],
-    key,
-    issuer,
-  });
-  return {
-    issued,
-    certificate: Certificate.parse(issued.certificate),
-    privateKey: PrivateKey.parse(issued.privateKey),
-  };
-}
+const person = (name: string, key: KeyKind, issuer: IssuedCertificate): Person =>
+  issuePerson({ subject: name, emails: [`${name.toLowerCase()}@example.org`], key, issuer });
 
 const root = issueCertificate({
   subject: [
@@ -310,11 +298,7 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
   });
 
   it('a certificate without an address proves no sender', async () => {
-    const issued = issueCertificate({ subject: 'Nobody', issuer: root });
-    const nobody = {
-      certificate: Certificate.parse(issued.certificate),
-      privateKey: PrivateKey.parse(issued.privateKey),
-    };
+    const nobody = issuePerson({ subject: 'Nobody', issuer: root });
     const verdict = await verify(await sign(MAIL, { signers: [nobody] }), { trust });
     expect(verdict).toMatchObject({ valid: false, senderVerified: false });
     expect(verdict.signers[0]).toMatchObject({ valid: true, trusted: true });
@@ -322,11 +306,7 @@ describe('signature spoofing («Johnny, you are fooled»)', () => {
   });
 
   it('an address-less co-signer does not cover up for a signer of another address', async () => {
-    const issued = issueCertificate({ subject: 'Nobody', issuer: root });
-    const nobody = {
-      certificate: Certificate.parse(issued.certificate),
-      privateKey: PrivateKey.parse(issued.privateKey),
-    };
+    const nobody = issuePerson({ subject: 'Nobody', issuer: root });
     const mail = fromName(MAIL, 'Boss');
     const verdict = await verify(await sign(mail, { signers: [alice, nobody] }), { trust });
     expect(codes(verdict)).toEqual(['SENDER_MISMATCH']);

@@ -1,27 +1,12 @@
-/** Issues people for tests of SignedData, and writes messages as they should not be. */
+/** Writes SignedData (RFC 5652 section 5) as it should not be. */
 import { createHash, createPrivateKey, sign } from 'node:crypto';
 import { OID } from '../../src/asn1/oids.js';
 import { type DerWriter, writeDer } from '../../src/asn1/write.js';
 import { utf8 } from '../../src/bytes.js';
 import type { Signer } from '../../src/cms/signed.js';
-import { Certificate } from '../../src/x509/certificate.js';
-import { PrivateKey } from '../../src/x509/keys.js';
-import { type CertificateInput, type IssuedCertificate, issueCertificate } from './pki.js';
+import type { Person } from './pki.js';
 
 export const CONTENT = utf8('Content-Type: text/plain\r\n\r\nExample\r\n');
-
-export interface Person extends Signer {
-  issued: IssuedCertificate;
-}
-
-export function person(input: CertificateInput): Person {
-  const issued = issueCertificate(input);
-  return {
-    issued,
-    privateKey: PrivateKey.parse(issued.privateKey),
-    certificate: Certificate.parse(issued.certificate),
-  };
-}
 
 /** A SignedData with one signer, written as a row wants it. */
 export interface Forgery {

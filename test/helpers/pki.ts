@@ -4,14 +4,15 @@
  *
  *   const ca = issueCertificate({ subject: 'Test CA', ca: true });
  *   const alice = issueCertificate({ subject: 'Alice', emails: ['alice@example.org'], issuer: ca });
- *   Certificate.parse(alice.certificate), PrivateKey.parse(alice.privateKey)
+ *   Certificate.parse(alice.certificate), PrivateKey.parse(alice.privateKey), or person(…) for both
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { OID } from '../../src/asn1/oids.js';
 import { type DerWriter, writeDer } from '../../src/asn1/write.js';
 import { utf8 } from '../../src/bytes.js';
+import { Certificate } from '../../src/x509/certificate.js';
 import type { KeyUsageBit } from '../../src/x509/extensions.js';
-import { PublicKey } from '../../src/x509/keys.js';
+import { PrivateKey, PublicKey } from '../../src/x509/keys.js';
 
 export type KeyKind =
   | 'rsa'
@@ -177,6 +178,22 @@ export function issueCertificate(input: CertificateInput): IssuedCertificate {
     }),
   );
   return { certificate, privateKey, subjectName, ...(subjectKeyIdentifier && { subjectKeyIdentifier }) };
+}
+
+/** A certificate and its key, as the package takes them. */
+export interface Person {
+  issued: IssuedCertificate;
+  privateKey: PrivateKey;
+  certificate: Certificate;
+}
+
+export function person(input: CertificateInput): Person {
+  const issued = issueCertificate(input);
+  return {
+    issued,
+    privateKey: PrivateKey.parse(issued.privateKey),
+    certificate: Certificate.parse(issued.certificate),
+  };
 }
 
 function importKey(pkcs8: Uint8Array): KeyObject {
