@@ -22,6 +22,7 @@ import {
   pbes2Algorithm,
   pfx,
   safe,
+  scryptAlgorithm,
   shroudedKeyBag,
 } from './helpers/pfx.js';
 import { generateKey, issueCertificate } from './helpers/pki.js';
@@ -587,22 +588,7 @@ describe('iteration count as denial of service', () => {
 function keyOfScrypt(cost: number): Uint8Array {
   return writeDer((w) =>
     w.sequence((w) => {
-      w.sequence((w) => {
-        w.oid(OID.PBES2);
-        w.sequence((w) => {
-          w.sequence((w) => {
-            w.oid(OID.scrypt);
-            w.sequence((w) => {
-              w.octets(new Uint8Array(8));
-              for (const n of [cost, 8, 1]) w.integer(n);
-            });
-          });
-          w.sequence((w) => {
-            w.oid(OID.aes256Cbc);
-            w.octets(new Uint8Array(16));
-          });
-        });
-      });
+      w.raw(scryptAlgorithm(cost));
       w.octets(new Uint8Array(16));
     }),
   );

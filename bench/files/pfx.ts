@@ -6,7 +6,7 @@
 import { createCipheriv, createHash, createHmac, hash as digestOf, pbkdf2Sync } from 'node:crypto';
 import { OID } from '../../src/asn1/oids.js';
 import { type DerWriter, writeDer } from '../../src/asn1/write.js';
-import { bag, certBag, contentInfo, contents, safe } from '../../test/helpers/pfx.js';
+import { bag, certBag, contentInfo, contents, pbes2Algorithm, safe } from '../../test/helpers/pfx.js';
 
 type Hash = 'sha1' | 'sha256';
 type Scheme = 'rc2-40' | '3des' | 'pbes2';
@@ -87,7 +87,7 @@ function encrypt(scheme: Scheme, plaintext: Uint8Array, { seed, password, iterat
   if (scheme === 'pbes2') {
     const iv = seededOctets(`${seed} iv`, 16);
     const key = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
-    return { algorithm: pbes2(salt, iterations, iv), data: sealed('aes-256-cbc', key, iv) };
+    return { algorithm: pbes2Algorithm(iterations, salt, iv), data: sealed('aes-256-cbc', key, iv) };
   }
   const [oid, cipher, keyLength] =
     scheme === '3des'
@@ -105,32 +105,6 @@ function encrypt(scheme: Scheme, plaintext: Uint8Array, { seed, password, iterat
     }),
   );
   return { algorithm, data: sealed(cipher, key, iv) };
-}
-
-/** RFC 8018 appendices A.2 and A.4; no keyLength, as OpenSSL writes it. */
-function pbes2(salt: Uint8Array, iterations: number, iv: Uint8Array): Uint8Array {
-  return writeDer((w) =>
-    w.sequence((w) => {
-      w.oid(OID.PBES2);
-      w.sequence((w) => {
-        w.sequence((w) => {
-          w.oid(OID.PBKDF2);
-          w.sequence((w) => {
-            w.octets(salt);
-            w.integer(iterations);
-            w.sequence((w) => {
-              w.oid(OID.hmacWithSHA256);
-              w.null();
-            });
-          });
-        });
-        w.sequence((w) => {
-          w.oid(OID.aes256Cbc);
-          w.octets(iv);
-        });
-      });
-    }),
-  );
 }
 
 /** MacData (RFC 7292 section 4). */

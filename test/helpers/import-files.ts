@@ -14,7 +14,7 @@ import { writeDer } from '../../src/asn1/write.js';
 import { concat, fromHex, toHex } from '../../src/bytes.js';
 import { contextOf, fileKey } from '../../src/import/identity.js';
 import { Sealer } from '../../src/keystore/seal.js';
-import { bag, certBag, pfx, safe } from './pfx.js';
+import { bag, certBag, pfx, safe, scryptAlgorithm } from './pfx.js';
 import type { IssuedCertificate } from './pki.js';
 
 export const saltOf = (name: string): Uint8Array =>
@@ -35,22 +35,7 @@ export function countedPfx(
   const data = concat([cipher.update(privateKey), cipher.final()]);
   const shrouded = writeDer((w) =>
     w.sequence((w) => {
-      w.sequence((w) => {
-        w.oid(OID.PBES2);
-        w.sequence((w) => {
-          w.sequence((w) => {
-            w.oid(OID.scrypt);
-            w.sequence((w) => {
-              w.octets(salt);
-              for (const number of [cost, 8, 1]) w.integer(number);
-            });
-          });
-          w.sequence((w) => {
-            w.oid(OID.aes256Cbc);
-            w.octets(iv);
-          });
-        });
-      });
+      w.raw(scryptAlgorithm(cost, salt, iv));
       w.octets(data);
     }),
   );

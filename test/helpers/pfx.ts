@@ -83,25 +83,36 @@ function encrypt(plaintext: Uint8Array, password: string, options: Pbes2Options)
   return { algorithm: pbes2Algorithm(iterations), data };
 }
 
-export const pbes2Algorithm = (iterations: number) =>
+/** RFC 8018 appendices A.2 and A.4; no keyLength, as OpenSSL writes it. */
+export const pbes2Algorithm = (iterations: number, salt: Uint8Array = SALT, iv: Uint8Array = IV) =>
+  pbes2(OID.PBKDF2, iv, (w) => {
+    w.octets(salt);
+    w.integer(iterations);
+    w.sequence((w) => {
+      w.oid(OID.hmacWithSHA256);
+      w.null();
+    });
+  });
+
+/** With scrypt (RFC 7914 section 7). @param cost N, a power of two; r is 8 */
+export const scryptAlgorithm = (cost: number, salt: Uint8Array = SALT, iv: Uint8Array = IV) =>
+  pbes2(OID.scrypt, iv, (w) => {
+    w.octets(salt);
+    for (const number of [cost, 8, 1]) w.integer(number);
+  });
+
+const pbes2 = (kdf: string, iv: Uint8Array, parameters: (w: DerWriter) => void) =>
   writeDer((w) =>
     w.sequence((w) => {
       w.oid(OID.PBES2);
       w.sequence((w) => {
         w.sequence((w) => {
-          w.oid(OID.PBKDF2);
-          w.sequence((w) => {
-            w.octets(SALT);
-            w.integer(iterations);
-            w.sequence((w) => {
-              w.oid(OID.hmacWithSHA256);
-              w.null();
-            });
-          });
+          w.oid(kdf);
+          w.sequence(parameters);
         });
         w.sequence((w) => {
           w.oid(OID.aes256Cbc);
-          w.octets(IV);
+          w.octets(iv);
         });
       });
     }),
