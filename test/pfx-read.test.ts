@@ -11,6 +11,7 @@ import { contentsOf, MAX_PFX_COST, type PfxContents, type PfxOptions, readPfx } 
 import { writePfx } from '../src/pfx/write.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { toBer } from './helpers/ber.js';
+import { plainContents } from './helpers/outcomes.js';
 import {
   attribute,
   bag,
@@ -60,18 +61,10 @@ function failure(bytes: Uint8Array, password = PW, options?: PfxOptions): Mailse
 }
 
 /** All that a caller can see, as text. */
-function summary({ entries, certificates, skipped }: PfxContents) {
-  return {
-    entries: entries.map(({ privateKey, certificate, friendlyName, localKeyId }) => ({
-      key: toHex(privateKey.toPkcs8()),
-      certificate: certificate && toHex(certificate.der),
-      friendlyName,
-      localKeyId: localKeyId && toHex(localKeyId),
-    })),
-    certificates: certificates.map(({ der }) => toHex(der)),
-    skipped: skipped.map(({ bag, error }) => `${bag} ${error.code}`),
-  };
-}
+const summary = (contents: PfxContents) => ({
+  ...plainContents(contents),
+  skipped: contents.skipped.map(({ bag, error }) => `${bag} ${error.code}`),
+});
 
 const subjects = ({ certificates }: PfxContents) => certificates.map(({ subject }) => subject.toString());
 
