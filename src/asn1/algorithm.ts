@@ -10,9 +10,13 @@ export interface AlgorithmIdentifier {
   readonly node: DerNode;
 }
 
-/** @throws MailsealError ASN1_* */
-export function readAlgorithmIdentifier(node: DerNode, what = 'AlgorithmIdentifier'): AlgorithmIdentifier {
-  const reader = node.reader(Tag.SEQUENCE, what);
+/** @param tag of one that is tagged IMPLICIT. @throws MailsealError ASN1_* */
+export function readAlgorithmIdentifier(
+  node: DerNode,
+  what = 'AlgorithmIdentifier',
+  tag: Tag = Tag.SEQUENCE,
+): AlgorithmIdentifier {
+  const reader = node.reader(tag, what);
   const oid = readOid(reader.next(Tag.OID, 'algorithm'));
   const parameters = reader.more ? reader.any('parameters') : undefined;
   reader.end();

@@ -20,8 +20,13 @@ import {
   unwrapTransported,
 } from './keytransport.js';
 import { type KeyWrap, readKeyWrap, unwrapKey } from './keywrap.js';
-import type { RecipientIdentifier, RecipientInfo } from './recipientinfo.js';
-import type { KeyCandidate } from './recipients.js';
+import {
+  type RecipientIdentifier,
+  type RecipientInfo,
+  type Recipients,
+  unknownRecipient,
+} from './recipientinfo.js';
+import type { KeyCandidate, KeyFinder } from './recipients.js';
 import {
   deriveKek,
   PasswordBudget,
@@ -72,6 +77,30 @@ export const MAX_KEY_TRIALS = 16;
 
 /** Encrypted keys of no known algorithm that are looked at, of those for us: a message can bring any number. */
 const MAX_REFUSALS = 64;
+
+/**
+ * Finds the keys for the recipients of a message and tries them, as {@link Attempts.open} does.
+ * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for
+ */
+export async function openWith<T>(
+  message: Recipients,
+  keys: KeyFinder | undefined,
+  secrets: SharedSecrets,
+  lengths: readonly number[],
+  open: (contentKey: Uint8Array) => T | undefined,
+): Promise<{ opener: Opener; opened: T } | undefined> {
+  const recipients = namedRecipients(message.recipientInfos);
+  const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
+  try {
+    const attempts = new Attempts();
+    addPrivateKeys(attempts, recipients, candidates);
+    addSharedSecrets(attempts, message.recipientInfos, secrets);
+    if (!attempts.found) throw unknownRecipient(message);
+    return await attempts.open(lengths, open);
+  } finally {
+    for (const candidate of candidates) candidate.release?.();
+  }
+}
 
 /** One encrypted key that is named by a certificate. */
 export interface NamedRecipient {

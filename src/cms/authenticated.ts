@@ -13,11 +13,10 @@ import { constantTimeEqual, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { computeDigest, type DigestName, type HashName, readSignerDigest } from '../x509/digests.js';
 import { unsupported } from './algorithms.js';
-import { Attempts, addPrivateKeys, addSharedSecrets, namedRecipients, type Opener } from './attempts.js';
+import { type Opener, openWith } from './attempts.js';
 import { type Attribute, readAttributes, signedAttributesDer } from './attributes.js';
 import { type EncapsulatedContentInfo, readEncapsulated } from './content.js';
-import { unknownRecipient } from './opening.js';
-import { type RecipientInfo, readRecipientInfos } from './recipientinfo.js';
+import { type Recipients, readRecipientInfos } from './recipientinfo.js';
 import type { KeyFinder } from './recipients.js';
 import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
 
@@ -45,14 +44,12 @@ export interface AuthenticatedContent extends Opener {
   readonly authAttrs: readonly Attribute[];
 }
 
-interface AuthenticatedData {
-  readonly recipientInfos: readonly RecipientInfo[];
+interface AuthenticatedData extends Recipients {
   readonly hmac: HashName;
   readonly digest: DigestName | undefined;
   readonly encapsulated: EncapsulatedContentInfo;
   readonly attributes: DerNode | undefined;
   readonly mac: Uint8Array;
-  readonly node: DerNode;
 }
 
 function parse(node: DerNode): AuthenticatedData {
@@ -68,7 +65,9 @@ function parse(node: DerNode): AuthenticatedData {
   reader.optional(contextConstructed(3)); // unauthAttrs: anyone can write them
   reader.end();
   const hmac = readMac(macAlgorithm);
-  const digest = digestNode && readSignerDigest(implicitAlgorithm(digestNode));
+  const digest =
+    digestNode &&
+    readSignerDigest(readAlgorithmIdentifier(digestNode, 'digestAlgorithm', contextConstructed(1)));
   return { recipientInfos, hmac, digest, encapsulated, attributes, mac, node };
 }
 
@@ -79,14 +78,6 @@ function readMac(algorithm: AlgorithmIdentifier): HashName {
     readNull(algorithm.parameters.expect(Tag.NULL, 'parameters of an HMAC'));
   }
   return hmac;
-}
-
-function implicitAlgorithm(node: DerNode): AlgorithmIdentifier {
-  const reader = node.reader(contextConstructed(1), 'digestAlgorithm');
-  const oid = readOid(reader.next(Tag.OID, 'algorithm'));
-  const parameters = reader.more ? reader.any('parameters') : undefined;
-  reader.end();
-  return { oid, parameters, node };
 }
 
 /**
@@ -104,27 +95,18 @@ export async function verifyAuthenticatedData(
 ): Promise<AuthenticatedContent> {
   checkSecrets(secrets);
   const data = parse(node);
-  const { recipientInfos, hmac, encapsulated, attributes } = data;
+  const { hmac, encapsulated, attributes } = data;
   const content = encapsulated.content ?? detached;
   if (content === undefined) throw node.fail('CONTENT_MISSING', 'what the MAC is over is not given');
   const authAttrs = attributes === undefined ? [] : readAttributes(attributes);
   const macced = attributes === undefined ? content : signedAttributesDer(attributes);
   if (attributes !== undefined) checkAttributes(data, authAttrs, content);
-  const recipients = namedRecipients(recipientInfos);
-  const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
-  try {
-    const attempts = new Attempts();
-    addPrivateKeys(attempts, recipients, candidates);
-    addSharedSecrets(attempts, recipientInfos, secrets);
-    if (!attempts.found) throw unknownRecipient(data);
-    const found = await attempts.open(KEY_LENGTHS, (key) => matches(key, macced, data) || undefined);
-    if (found === undefined) {
-      throw new MailsealError('DECRYPTION_FAILED', 'the MAC of the message does not match');
-    }
-    return { ...found.opener, content, contentType: encapsulated.contentType, hmac, authAttrs };
-  } finally {
-    for (const candidate of candidates) candidate.release?.();
+  const open = (key: Uint8Array) => matches(key, macced, data) || undefined;
+  const found = await openWith(data, keys, secrets, KEY_LENGTHS, open);
+  if (found === undefined) {
+    throw new MailsealError('DECRYPTION_FAILED', 'the MAC of the message does not match');
   }
+  return { ...found.opener, content, contentType: encapsulated.contentType, hmac, authAttrs };
 }
 
 function matches(key: Uint8Array, macced: Uint8Array, { hmac, mac }: AuthenticatedData): boolean {

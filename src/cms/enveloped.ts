@@ -5,24 +5,19 @@
 import type { AlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
-import type { DerNode } from '../asn1/tape.js';
+import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { type Attribute, readAttributes, signedAttributesDer } from './attributes.js';
 import { type EncryptedContentInfo, readEncryptedContentInfo } from './content.js';
-import { type RecipientInfo, readRecipientInfos } from './recipientinfo.js';
+import { type RecipientInfo, type Recipients, readRecipientInfos } from './recipientinfo.js';
 
 export { type KeyEncryptionName, MAX_KEY_TRIALS, type Opener } from './attempts.js';
 export { type EncryptOptions, encryptData, envelopedPieces } from './enveloping.js';
-export { type DecryptedContent, decryptEnvelopedData, type Remark, unknownRecipient } from './opening.js';
+export { type DecryptedContent, decryptEnvelopedData, type Remark } from './opening.js';
+export { unknownRecipient } from './recipientinfo.js';
 
-/** What both kinds have. */
-export interface Enveloped extends EncryptedContentInfo {
-  readonly version: number;
-  readonly recipientInfos: readonly RecipientInfo[];
-  readonly node: DerNode;
-}
-
-export class EnvelopedData implements Enveloped {
+/** What both kinds have, up to the encrypted content. */
+export abstract class Enveloped implements EncryptedContentInfo, Recipients {
   readonly version: number;
   readonly recipientInfos: readonly RecipientInfo[];
   readonly contentType: string;
@@ -30,18 +25,25 @@ export class EnvelopedData implements Enveloped {
   readonly encryptedContent: Uint8Array | undefined;
   readonly node: DerNode;
 
-  private constructor(node: DerNode) {
+  /** @param reader of the children of `node`; what follows is left to the caller @param what names the encrypted content */
+  protected constructor(node: DerNode, reader: DerReader, what: string) {
     this.node = node;
-    const reader = node.reader(Tag.SEQUENCE, 'EnvelopedData');
     this.version = readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
     reader.optional(contextConstructed(0)); // originatorInfo: certificates for key agreement
     this.recipientInfos = readRecipientInfos(reader.next(Tag.SET, 'recipientInfos'));
-    const info = readEncryptedContentInfo(reader.next(Tag.SEQUENCE, 'encryptedContentInfo'));
-    reader.optional(contextConstructed(1)); // unprotectedAttrs: anyone can write them
-    reader.end();
+    const info = readEncryptedContentInfo(reader.next(Tag.SEQUENCE, what));
     this.contentType = info.contentType;
     this.contentEncryptionAlgorithm = info.contentEncryptionAlgorithm;
     this.encryptedContent = info.encryptedContent;
+  }
+}
+
+export class EnvelopedData extends Enveloped {
+  private constructor(node: DerNode) {
+    const reader = node.reader(Tag.SEQUENCE, 'EnvelopedData');
+    super(node, reader, 'encryptedContentInfo');
+    reader.optional(contextConstructed(1)); // unprotectedAttrs: anyone can write them
+    reader.end();
   }
 
   /** @param node the content of a ContentInfo of type envelopedData. @throws MailsealError ASN1_*, CMS_MALFORMED */
@@ -50,33 +52,20 @@ export class EnvelopedData implements Enveloped {
   }
 }
 
-export class AuthEnvelopedData implements Enveloped {
-  readonly version: number;
-  readonly recipientInfos: readonly RecipientInfo[];
-  readonly contentType: string;
-  readonly contentEncryptionAlgorithm: AlgorithmIdentifier;
-  readonly encryptedContent: Uint8Array | undefined;
+export class AuthEnvelopedData extends Enveloped {
   /** In the order of the message; to be believed once the content is open. */
   readonly authAttrs: readonly Attribute[];
   /** What is authenticated beside the content: the attributes in DER, as a SET (RFC 5083 2.2), or nothing. */
   readonly authenticated: Uint8Array;
   readonly mac: Uint8Array;
-  readonly node: DerNode;
 
   private constructor(node: DerNode) {
-    this.node = node;
     const reader = node.reader(Tag.SEQUENCE, 'AuthEnvelopedData');
-    this.version = readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
-    reader.optional(contextConstructed(0)); // originatorInfo: certificates for key agreement
-    this.recipientInfos = readRecipientInfos(reader.next(Tag.SET, 'recipientInfos'));
-    const info = readEncryptedContentInfo(reader.next(Tag.SEQUENCE, 'authEncryptedContentInfo'));
+    super(node, reader, 'authEncryptedContentInfo');
     const attributes = reader.optional(contextConstructed(1));
     this.mac = readOctets(reader.next(Tag.OCTET_STRING, 'mac'));
     reader.optional(contextConstructed(2)); // unauthAttrs: anyone can write them
     reader.end();
-    this.contentType = info.contentType;
-    this.contentEncryptionAlgorithm = info.contentEncryptionAlgorithm;
-    this.encryptedContent = info.encryptedContent;
     this.authAttrs = attributes ? readAttributes(attributes) : [];
     this.authenticated = attributes ? signedAttributesDer(attributes) : new Uint8Array();
     checkContentType(this);

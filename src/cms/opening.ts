@@ -2,14 +2,14 @@
  * Opening EnvelopedData (RFC 5652 section 6) and AuthEnvelopedData (RFC 5083). Built so that nobody learns from it what a
  * key decrypts (Bleichenbacher 1998, Manger 2001, RFC 3218): after a key is chosen there is one error. A content key that RSA
  * does not unpad is replaced by another of the same length and decryption goes on: whether it worked is judged by the content
- * alone. Key wraps that check themselves have no such oracle, and what does not unwrap is not tried. CBC content is never authenticated: the result says `integrity: 'none'` (EFAIL).
+ * alone. Key wraps that check themselves have no such oracle, and what does not unwrap is not tried. CBC content is never
+ * authenticated: the result says `integrity: 'none'` (EFAIL).
  * Exported by enveloped.ts.
  */
 import { type ErrorCode, MailsealError } from '../errors.js';
-import { Attempts, addPrivateKeys, addSharedSecrets, namedRecipients, type Opener } from './attempts.js';
+import { type Opener, openWith } from './attempts.js';
 import { type ContentCipher, type ContentCipherName, decryptContent, readContentCipher } from './ciphers.js';
-import type { AuthEnvelopedData, Enveloped, EnvelopedData } from './enveloped.js';
-import { describeRecipientInfo, type RecipientInfo } from './recipientinfo.js';
+import type { AuthEnvelopedData, EnvelopedData } from './enveloped.js';
 import type { KeyFinder } from './recipients.js';
 import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
 
@@ -43,7 +43,7 @@ export async function decryptEnvelopedData(
   checkSecrets(secrets);
   const place = 'mac' in enveloped ? 'AuthEnvelopedData' : 'EnvelopedData';
   const cipher = readContentCipher(enveloped.contentEncryptionAlgorithm, place);
-  const { encryptedContent, contentType, recipientInfos } = enveloped;
+  const { encryptedContent, contentType } = enveloped;
   if (encryptedContent === undefined) {
     throw enveloped.node.fail('UNSUPPORTED_FEATURE', `${place} whose encrypted content is elsewhere`);
   }
@@ -51,23 +51,13 @@ export async function decryptEnvelopedData(
     'mac' in enveloped
       ? { tag: checkedTag(enveloped, cipher), associated: enveloped.authenticated }
       : undefined;
-  const recipients = namedRecipients(recipientInfos);
-  const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
-  try {
-    const attempts = new Attempts();
-    addPrivateKeys(attempts, recipients, candidates);
-    addSharedSecrets(attempts, recipientInfos, secrets);
-    if (!attempts.found) throw unknownRecipient(enveloped);
-    const found = await attempts.open([cipher.keyLength], (key) =>
-      decryptContent(cipher, key, encryptedContent, authentication),
-    );
-    if (found === undefined) throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
-    const { opener, opened: content } = found;
-    const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
-    return { ...opener, content, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
-  } finally {
-    for (const candidate of candidates) candidate.release?.();
-  }
+  const found = await openWith(enveloped, keys, secrets, [cipher.keyLength], (key) =>
+    decryptContent(cipher, key, encryptedContent, authentication),
+  );
+  if (found === undefined) throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
+  const { opener, opened: content } = found;
+  const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
+  return { ...opener, content, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
 }
 
 /** A tag of another length than its algorithm says is refused before any key is looked for. */
@@ -81,26 +71,3 @@ function remarksOn({ name, misplaced }: ContentCipher): Remark[] {
   const message = `${name} in EnvelopedData, where only AuthEnvelopedData has a place for its tag`;
   return [{ code: 'CMS_MALFORMED', message }];
 }
-
-/** More recipients than these are only counted in an error's message. */
-const MAX_NAMED_RECIPIENTS = 20;
-
-/** The error that lists whom a message is for. */
-export function unknownRecipient({
-  recipientInfos,
-  node,
-}: Pick<Enveloped, 'recipientInfos' | 'node'>): MailsealError {
-  let named: string[] = [];
-  let more = -MAX_NAMED_RECIPIENTS;
-  for (const info of recipientInfos) {
-    if (named.length < MAX_NAMED_RECIPIENTS) named = named.concat(describeRecipientInfo(info));
-    more += recipientCount(info);
-  }
-  named.length = Math.min(named.length, MAX_NAMED_RECIPIENTS);
-  return node.fail(
-    'RECIPIENT_UNKNOWN',
-    `no key for any recipient of the message, which is encrypted to: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
-  );
-}
-
-const recipientCount = (info: RecipientInfo): number => ('identifiers' in info ? info.identifiers.length : 1);

@@ -9,6 +9,7 @@ import { describeOid } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readBitOctets, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
+import type { MailsealError } from '../errors.js';
 import { type CertificateIdentifier, describeIdentifier, readIdentifier, shortHex } from './identifiers.js';
 
 export type RecipientIdentifier = CertificateIdentifier;
@@ -152,19 +153,12 @@ function readKeyEncryptionKey(node: DerNode): RecipientInfo {
 function readPassword(node: DerNode): RecipientInfo {
   const reader = readerOf(node, contextConstructed(3), 'PasswordRecipientInfo');
   const derivation = reader.optional(contextConstructed(0));
-  const keyDerivation = derivation && readImplicitAlgorithm(derivation);
+  const keyDerivation =
+    derivation && readAlgorithmIdentifier(derivation, 'keyDerivationAlgorithm', contextConstructed(0));
   const algorithm = nextAlgorithm(reader, 'keyEncryptionAlgorithm');
   const encryptedKey = nextEncryptedKey(reader);
   reader.end();
   return { type: 'password', keyDerivation, algorithm, encryptedKey, node };
-}
-
-function readImplicitAlgorithm(node: DerNode): AlgorithmIdentifier {
-  const reader = node.reader(contextConstructed(0), 'keyDerivationAlgorithm');
-  const oid = readOid(reader.next(Tag.OID, 'algorithm'));
-  const parameters = reader.more ? reader.any('parameters') : undefined;
-  reader.end();
-  return { oid, parameters, node };
 }
 
 /** One line for a recipient, fit for a terminal. */
@@ -186,3 +180,29 @@ export function describeRecipientInfo(info: RecipientInfo): string[] {
       return [`a recipient of type ${describeOid(info.oid)}`];
   }
 }
+
+/** More recipients than these are only counted in an error's message. */
+const MAX_NAMED_RECIPIENTS = 20;
+
+/** What a message to recipients has, of whatever type it is. */
+export interface Recipients {
+  readonly recipientInfos: readonly RecipientInfo[];
+  readonly node: DerNode;
+}
+
+/** The error that lists whom a message is for. */
+export function unknownRecipient({ recipientInfos, node }: Recipients): MailsealError {
+  let named: string[] = [];
+  let more = -MAX_NAMED_RECIPIENTS;
+  for (const info of recipientInfos) {
+    if (named.length < MAX_NAMED_RECIPIENTS) named = named.concat(describeRecipientInfo(info));
+    more += recipientCount(info);
+  }
+  named.length = Math.min(named.length, MAX_NAMED_RECIPIENTS);
+  return node.fail(
+    'RECIPIENT_UNKNOWN',
+    `no key for any recipient of the message, which is encrypted to: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
+  );
+}
+
+const recipientCount = (info: RecipientInfo): number => ('identifiers' in info ? info.identifiers.length : 1);
