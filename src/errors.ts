@@ -83,3 +83,13 @@ export class MailsealError extends Error {
     if (details.oid !== undefined) this.oid = details.oid;
   }
 }
+
+/** What `read` returns, or something else where what it reads is malformed, or otherwise refused. */
+export function readable<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof MailsealError) return otherwise;
+    throw error;
+  }
+}

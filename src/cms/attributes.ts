@@ -11,8 +11,8 @@ import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
 import { derHeader, writeDer } from '../asn1/write.js';
 import { buffer, concat, copy, equal } from '../bytes.js';
-import { type ErrorCode, MailsealError } from '../errors.js';
-import { type CertificateIdentifier, readable } from './identifiers.js';
+import { type ErrorCode, MailsealError, readable } from '../errors.js';
+import type { CertificateIdentifier } from './identifiers.js';
 import {
   readCapabilities,
   readEncryptionKeyPreference,

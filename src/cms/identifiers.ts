@@ -7,7 +7,7 @@ import type { DerNode } from '../asn1/tape.js';
 import { readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
 import { assertOneOf, equal, toHex } from '../bytes.js';
-import { MailsealError } from '../errors.js';
+import { MailsealError, readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { Name } from '../x509/name.js';
 
@@ -102,14 +102,4 @@ const MAX_HEX_OCTETS = 32;
 /** Hexadecimal of the first octets. */
 export function shortHex(bytes: Uint8Array): string {
   return bytes.length > MAX_HEX_OCTETS ? `${toHex(bytes.subarray(0, MAX_HEX_OCTETS))}…` : toHex(bytes);
-}
-
-/** What `read` returns, or something else where the certificate or name it reads is malformed. */
-export function readable<T>(read: () => T, otherwise: T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof MailsealError) return otherwise;
-    throw error;
-  }
 }

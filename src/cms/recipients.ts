@@ -3,9 +3,10 @@
  * one, {@link keyRing} makes one from opened PFXs. What a message says of its recipients is read in recipientinfo.ts.
  */
 import { toHex } from '../bytes.js';
+import { readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { AnyPrivateKey } from '../x509/keys.js';
-import { identifies, readable } from './identifiers.js';
+import { identifies } from './identifiers.js';
 import type { RecipientIdentifier } from './recipientinfo.js';
 
 export type { RecipientIdentifier } from './recipientinfo.js';

@@ -7,8 +7,9 @@ import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
+import { readable } from '../errors.js';
 import { type Attribute, mustBeSigned, readAttributes } from './attributes.js';
-import { type CertificateIdentifier, readable, readIdentifier } from './identifiers.js';
+import { type CertificateIdentifier, readIdentifier } from './identifiers.js';
 
 export class SignerInfo {
   readonly node: DerNode;

@@ -4,7 +4,7 @@
  */
 import { type ExpressionBuilder, type Selectable, sql } from 'kysely';
 import { toHex as hex } from '../bytes.js';
-import { readable } from '../cms/identifiers.js';
+import { readable } from '../errors.js';
 import { ByValues } from './batched.js';
 import { indexOf, type Kind } from './record.js';
 import { type CertificateTable, type Database, type Flavour, type Schema, Use } from './schema.js';

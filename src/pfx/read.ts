@@ -4,8 +4,7 @@
  * Called by the importer, the command line and users of the library.
  */
 import { assertBytes, equal } from '../bytes.js';
-import { readable } from '../cms/identifiers.js';
-import type { MailsealError } from '../errors.js';
+import { type MailsealError, readable } from '../errors.js';
 import { runJobs } from '../pbe/jobs.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey, PublicKey } from '../x509/keys.js';

@@ -8,10 +8,10 @@
 import { describeOid, OID } from '../asn1/oids.js';
 import type { Attribute, SignedAttributes } from '../cms/attributes.js';
 import { contentOfType } from '../cms/content.js';
-import { type CertificateIdentifier, identifies, readable } from '../cms/identifiers.js';
+import { type CertificateIdentifier, identifies } from '../cms/identifiers.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
 import type { SmimeCapability } from '../cms/smimeattributes.js';
-import { type ErrorCode, MailsealError } from '../errors.js';
+import { type ErrorCode, MailsealError, readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { normalizeEmail } from '../x509/name.js';
 import {
