@@ -18,6 +18,7 @@ import type { Certificate } from '../x509/certificate.js';
 import { type Curve, curveOf } from '../x509/curves.js';
 import { type AnyPrivateKey, type PrivateKey, PublicKey } from '../x509/keys.js';
 import type { HashName } from '../x509/pss.js';
+import { writeSpki } from '../x509/spki.js';
 import { DIGEST_LENGTH, unsupported } from './algorithms.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
@@ -157,14 +158,7 @@ function sharedSecret(privateKey: PrivateKey, { bits }: KeyAgreement): Uint8Arra
 
 /** A public key of the same algorithm and curve as another. @throws MailsealError KEY_MALFORMED */
 export function publicKeyLike({ algorithmOid, curveOid }: PublicKey, bits: Uint8Array): PublicKey {
-  return PublicKey.parse(
-    writeDer((w) =>
-      w.sequence((w) => {
-        writeKeyAlgorithm(w, algorithmOid, curveOid);
-        w.bitString(bits);
-      }),
-    ),
-  );
+  return PublicKey.parse(writeSpki(bits, (w) => writeKeyAlgorithm(w, algorithmOid, curveOid)));
 }
 
 function writeKeyAlgorithm(w: DerWriter, oid: string, curveOid: string | undefined): void {

@@ -5,10 +5,10 @@
  */
 import { createPublicKey } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
-import { writeDer } from '../asn1/write.js';
 import { buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { DigestName } from './digests.js';
+import { writeSpki } from './spki.js';
 
 export type MlDsaAlgorithm = 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87';
 
@@ -39,12 +39,7 @@ export function hasMlDsa(): boolean {
 
 function importsKey(): boolean {
   const { oid, size } = ML_DSA['ml-dsa-44'];
-  const der = writeDer((w) =>
-    w.sequence((w) => {
-      w.sequence((w) => w.oid(oid));
-      w.bitString(new Uint8Array(size));
-    }),
-  );
+  const der = writeSpki(new Uint8Array(size), (w) => w.sequence((w) => w.oid(oid)));
   try {
     createPublicKey({ key: buffer(der), format: 'der', type: 'spki' });
     return true;

@@ -29,6 +29,7 @@ import {
   unsupportedKey,
 } from './publickey.js';
 import { type RsaPrivate, readRsaPrivate, rsaJwk } from './rsa.js';
+import { writeSpki } from './spki.js';
 
 type Material =
   | { readonly kind: 'rsa'; readonly rsa: RsaPrivate }
@@ -239,6 +240,7 @@ function readEcMaterial(type: KeyType, node: DerNode, secrets: Uint8Array[]): Ma
 }
 
 function derivePublicKey({ node, type, algorithmNode }: Pkcs8, material: Material): PublicKey {
+  const writeAlgorithm = (w: DerWriter) => w.raw(algorithmNode.bytes);
   switch (material.kind) {
     case 'rsa': {
       const { n, e } = material.rsa;
@@ -248,35 +250,26 @@ function derivePublicKey({ node, type, algorithmNode }: Pkcs8, material: Materia
           w.integer(e);
         }),
       );
-      return spki(bits, (w) => w.raw(algorithmNode.bytes));
+      return PublicKey.parse(writeSpki(bits, writeAlgorithm));
     }
     case 'ec':
-      return spki(material.point, (w) =>
-        w.sequence((w) => {
-          w.oid(type.oid);
-          w.oid(material.curve.oid);
-        }),
+      return PublicKey.parse(
+        writeSpki(material.point, (w) =>
+          w.sequence((w) => {
+            w.oid(type.oid);
+            w.oid(material.curve.oid);
+          }),
+        ),
       );
     case 'okp': {
       const x = createPublicKey(importPrivate(material)).export({ format: 'jwk' }).x as string;
-      return spki(Buffer.from(x, 'base64url'), (w) => w.raw(algorithmNode.bytes));
+      return PublicKey.parse(writeSpki(Buffer.from(x, 'base64url'), writeAlgorithm));
     }
     case 'ml-dsa':
       return exportPublic(node.bytes, material.algorithm);
     case 'opaque':
       return exportPublic(node.bytes, 'DSA');
   }
-}
-
-function spki(bits: Uint8Array, algorithm: (w: DerWriter) => void): PublicKey {
-  return PublicKey.parse(
-    writeDer((w) =>
-      w.sequence((w) => {
-        algorithm(w);
-        w.bitString(bits);
-      }),
-    ),
-  );
 }
 
 /** Of DSA and ML-DSA the public key takes arithmetic, which OpenSSL does. */

@@ -11,13 +11,13 @@ import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readNull } from '../asn1/values.js';
-import { writeDer } from '../asn1/write.js';
 import { buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { DigestName } from './digests.js';
 import type { MlDsaAlgorithm } from './mldsa.js';
 import { type PssParameters, readPssParameters, writePssParameters } from './pss.js';
 import type { KeyAlgorithm, PublicKey } from './publickey.js';
+import { writeSpki } from './spki.js';
 
 export type { DigestName, HashName } from './digests.js';
 
@@ -147,13 +147,10 @@ const allows = (key: PssParameters, signature: PssParameters): boolean =>
 
 /** Node has no option for MGF1's hash, but OpenSSL takes it from the parameters of an RSASSA-PSS key. */
 function withMaskHash({ bits }: PublicKey, parameters: PssParameters): KeyObject {
-  const der = writeDer((w) =>
+  const der = writeSpki(bits, (w) =>
     w.sequence((w) => {
-      w.sequence((w) => {
-        w.oid(OID.rsassaPss);
-        writePssParameters(w, parameters);
-      });
-      w.bitString(bits);
+      w.oid(OID.rsassaPss);
+      writePssParameters(w, parameters);
     }),
   );
   try {
