@@ -92,6 +92,7 @@ export async function signedPieces(
 interface Statement<Key extends AnyPrivateKey> {
   readonly signer: Signer<Key>;
   readonly plan: Plan;
+  readonly algorithms: Algorithms;
   /** SignedAttributes, encoded. */
   readonly attributes: Uint8Array;
 }
@@ -112,7 +113,8 @@ function statementsOf<Key extends AnyPrivateKey>(
   return plans.map(({ signer, plan }) => {
     const messageDigest = digests.get(plan.digest) as Uint8Array;
     const claims = { contentType, messageDigest, signingTime, signerIdentifier };
-    return { signer, plan, attributes: signedAttributes(signer, claims, algorithmsOf(plan).protection) };
+    const algorithms = algorithmsOf(plan);
+    return { signer, plan, algorithms, attributes: signedAttributes(signer, claims, algorithms.protection) };
   });
 }
 
@@ -225,12 +227,12 @@ interface Algorithms {
 }
 
 /** By plan: there are few, but for the salts that keys may want. */
-const algorithms = new Map<string, Algorithms>();
+const knownAlgorithms = new Map<string, Algorithms>();
 const MAX_ALGORITHMS = 64;
 
 function algorithmsOf(plan: Plan): Algorithms {
   const key = JSON.stringify(plan);
-  const known = algorithms.get(key);
+  const known = knownAlgorithms.get(key);
   if (known !== undefined) return known;
   const digestAlgorithm = writeDer((w) => writeDigestAlgorithm(w, plan.digest));
   const signatureAlgorithm = writeDer((w) => writeSignatureAlgorithm(w, plan));
@@ -240,7 +242,7 @@ function algorithmsOf(plan: Plan): Algorithms {
     ),
   );
   const made = { digestAlgorithm, signatureAlgorithm, protection };
-  if (algorithms.size < MAX_ALGORITHMS) algorithms.set(key, made);
+  if (knownAlgorithms.size < MAX_ALGORITHMS) knownAlgorithms.set(key, made);
   return made;
 }
 
@@ -249,11 +251,11 @@ const SIGNED_ATTRS = contextConstructed(0);
 
 /** Gives what writes the SignerInfo. */
 function signerInfo(
-  { signer, plan, attributes }: Statement<AnyPrivateKey>,
+  { signer, algorithms, attributes }: Statement<AnyPrivateKey>,
   signature: Uint8Array,
   signerIdentifier: CertificateIdentifier['type'],
 ): (w: DerWriter) => void {
-  const { digestAlgorithm, signatureAlgorithm } = algorithmsOf(plan);
+  const { digestAlgorithm, signatureAlgorithm } = algorithms;
   attributes[0] = SIGNED_ATTRS;
   return (w) =>
     w.sequence((w) => {
