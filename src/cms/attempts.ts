@@ -57,7 +57,9 @@ interface Unwrapped {
   readonly right: number;
 }
 
-interface Attempt extends Opener {
+interface Attempt {
+  /** What it is, if it opens the message. */
+  readonly opener: Opener;
   /** Whether the encrypted key tells by itself, and may tell everybody, that another key is needed. */
   readonly checksItself: boolean;
   /**
@@ -168,9 +170,9 @@ export class Attempts {
     for (const group of groups) {
       const found: (Unwrapped & { opener: Opener })[] = [];
       try {
-        for (const { unwrap, checksItself, ...opener } of group) {
+        for (const { unwrap, opener } of group) {
           try {
-            for (const unwrapped of await unwrap(lengths)) found.push({ ...unwrapped, opener });
+            for (const { key, right } of await unwrap(lengths)) found.push({ key, right, opener });
           } catch (error) {
             unusable ??= error;
           }
@@ -226,17 +228,20 @@ function withPrivateKey(recipient: NamedRecipient, candidate: KeyCandidate): Att
   const { info, identifier, encryptedKey } = recipient;
   const { privateKey, certificate, reason } = candidate;
   if (!(privateKey instanceof PrivateKey)) assertKeyHandle(privateKey);
-  const made = info.type === 'keyTransport' ? byTransport(info) : byAgreement(info);
-  return made && { ...made, recipient: identifier, ...(certificate && { certificate }), reason };
+  return info.type === 'keyTransport' ? byTransport(info) : byAgreement(info);
 
-  function byTransport({ algorithm }: typeof info) {
+  function openerBy(keyEncryption: KeyEncryptionName): Opener {
+    return { keyEncryption, recipient: identifier, ...(certificate && { certificate }), reason };
+  }
+
+  function byTransport({ algorithm }: typeof info): Attempt | undefined {
     const transport = readKeyTransport(algorithm);
     if (!fitsKeyTransport(privateKey, encryptedKey)) return undefined;
     assertDoes(privateKey, 'decrypt');
     return {
-      keyEncryption: transport.name,
+      opener: openerBy(transport.name),
       checksItself: false,
-      async unwrap(lengths: readonly number[]) {
+      async unwrap(lengths) {
         const fallbacks = fallbackKeys(privateKey, encryptedKey, lengths);
         try {
           const keys =
@@ -251,14 +256,14 @@ function withPrivateKey(recipient: NamedRecipient, candidate: KeyCandidate): Att
     };
   }
 
-  function byAgreement(agreeing: RecipientInfo & { readonly type: 'keyAgreement' }) {
+  function byAgreement(agreeing: RecipientInfo & { readonly type: 'keyAgreement' }): Attempt | undefined {
     const agreement = readKeyAgreement(agreeing);
     if (!fitsKeyAgreement(privateKey, agreement)) return undefined;
     assertDoes(privateKey, 'deriveBits');
     return {
-      keyEncryption: agreement.name,
+      opener: openerBy(agreement.name),
       checksItself: true,
-      async unwrap(lengths: readonly number[]) {
+      async unwrap(lengths) {
         const key =
           privateKey instanceof PrivateKey
             ? unwrapAgreed(privateKey, agreement, encryptedKey)
@@ -322,8 +327,7 @@ function withSharedKey(
   { key }: SharedKey,
 ): Attempt {
   return {
-    keyEncryption: 'shared-key',
-    reason: `shared key ${shortHex(keyIdentifier)}`,
+    opener: { keyEncryption: 'shared-key', reason: `shared key ${shortHex(keyIdentifier)}` },
     checksItself: true,
     unwrap: async (lengths) => checked(unwrapKey(wrap, key, encryptedKey), lengths),
   };
@@ -331,8 +335,7 @@ function withSharedKey(
 
 function withPassword(wrap: PasswordWrap, password: string, budget: PasswordBudget): Attempt {
   return {
-    keyEncryption: 'password',
-    reason: 'a password',
+    opener: { keyEncryption: 'password', reason: 'a password' },
     checksItself: true,
     async unwrap(lengths) {
       const kek = deriveKek(wrap, password, budget);
