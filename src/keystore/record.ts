@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import { OID } from '../asn1/oids.js';
 import { equal } from '../bytes.js';
 import type { RecipientIdentifier } from '../cms/recipients.js';
-import { MailsealError } from '../errors.js';
+import { MailsealError, readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PublicKey } from '../x509/keys.js';
 import { type Name, normalizeEmail } from '../x509/name.js';
@@ -141,13 +141,10 @@ export function queryOf(recipient: RecipientIdentifier): IndexQuery | undefined 
       kinds: [Kind.SUBJECT_KEY_IDENTIFIER, Kind.PUBLIC_KEY_SHA1],
     };
   }
-  try {
+  return readable(() => {
     const value = issuerAndSerialValue(recipient.issuer, recipient.serialNumber);
     return { value, kinds: [Kind.ISSUER_AND_SERIAL_NUMBER] };
-  } catch (error) {
-    if (error instanceof MailsealError) return undefined;
-    throw error;
-  }
+  }, undefined);
 }
 
 /** RFC 8550 4.4.4: with an extKeyUsage, mail must be in it. */

@@ -56,11 +56,7 @@ export function coverage({ mail, smimeEntity, signedEntity, path = '' }: SmimeIn
 
 /** The parts of a multipart; of everything else, and of one that is broken, none. */
 function partsOf(entity: MimeEntity): readonly MimeEntity[] {
-  let parts: readonly MimeEntity[] = [];
-  tolerant(() => {
-    if (entity.isMultipart) parts = entity.multipart().parts;
-  });
-  return parts;
+  return tolerant(() => (entity.isMultipart ? entity.multipart().parts : []), []);
 }
 
 function partRange({ contentType, end }: MimeEntity, path: string, start: number): PartRange {

@@ -17,13 +17,13 @@ import {
 import type { KeyFinder } from '../cms/recipients.js';
 import type { SharedSecrets } from '../cms/sharedkeys.js';
 import { type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
-import { MailsealError } from '../errors.js';
+import { MailsealError, readable } from '../errors.js';
 import type { AnyPrivateKey } from '../x509/keys.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
 import type { HeaderPolicy, HeaderPolicyName } from './headerpolicy.js';
 import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
-import { classify, parseEntity } from './mime.js';
+import { classify, parseEntity, tolerant } from './mime.js';
 import { protectHeaders } from './protect.js';
 import {
   applyProtected,
@@ -157,8 +157,8 @@ function findHeaders(
   outside: Headers | undefined,
   thorough: boolean,
 ): FoundHeaders | undefined {
-  let payload = content;
-  try {
+  return readable(() => {
+    let payload = content;
     for (let i = 0; i < MAX_SIGNED_LAYERS && mayBeLayer(payload); i++) {
       const entity = parseEntity(payload);
       const smime = classify(entity);
@@ -171,11 +171,8 @@ function findHeaders(
         payload = signed;
       }
     }
-  } catch (error) {
-    if (error instanceof MailsealError) return undefined; // what is signed can't be read: verify says why
-    throw error;
-  }
-  return protectedHeadersIn(payload, outside);
+    return protectedHeadersIn(payload, outside);
+  }, undefined); // undefined too where what is signed can't be read: verify says why
 }
 
 /**
@@ -220,10 +217,5 @@ const notEncrypted = () => new MailsealError('NOT_ENCRYPTED', 'the message is si
 
 /** EFAIL: an entity that readers could read in two ways is not made a mail of. */
 export function tryJoin(outer: Uint8Array, entity: Uint8Array): Uint8Array | undefined {
-  try {
-    return joinMessage(outer, entity);
-  } catch (error) {
-    if (error instanceof MailsealError && error.code === 'MIME_MALFORMED') return undefined;
-    throw error;
-  }
+  return tolerant(() => joinMessage(outer, entity), undefined);
 }

@@ -293,12 +293,10 @@ function declaredKind(entity: MimeEntity): Smime['kind'] {
 }
 
 function secondIsSignature(entity: MimeEntity): boolean {
-  let found = false;
-  tolerant(() => {
+  return tolerant(() => {
     const second = entity.multipart().parts[1];
-    found = second !== undefined && holdsSignature(second);
-  });
-  return found;
+    return second !== undefined && holdsSignature(second);
+  }, false);
 }
 
 /** A gateway may have made application/octet-stream of it, and some mailers name the wrong one of the two types. */
@@ -384,7 +382,7 @@ export function nestedSmime(entity: MimeEntity): NestedSmime[] {
       // The signature of the top entity is part of it, not something nested.
       const shown = part === entity && declaredKind(part) === 'multipart-signed' ? parts.slice(0, 1) : parts;
       shown.forEach((child, i) => {
-        tolerant(() => visit(child, subPath(path, i + 1), inMessage));
+        tolerant(() => visit(child, subPath(path, i + 1), inMessage), undefined);
       });
     } else if (
       (type === 'message/rfc822' || type === 'message/global') &&
@@ -393,7 +391,7 @@ export function nestedSmime(entity: MimeEntity): NestedSmime[] {
       visit(part.innerMessage(), subPath(path, 1), true);
     }
   };
-  tolerant(() => within(entity, '', false));
+  tolerant(() => within(entity, '', false), undefined);
   return found;
 }
 
@@ -402,11 +400,15 @@ export function subPath(path: string, n: number): string {
   return path === '' ? `${n}` : `${path}.${n}`;
 }
 
-/** A malformed part holds no S/MIME part that a reader would open; it must not hide its siblings either. */
-export function tolerant(visit: () => void): void {
+/**
+ * What `read` returns, or something else of a malformed part: it holds no S/MIME part that a reader would open, and must
+ * not hide its siblings either. Limits are thrown.
+ */
+export function tolerant<T>(read: () => T, otherwise: T): T {
   try {
-    visit();
+    return read();
   } catch (error) {
-    if (!(error instanceof MailsealError) || error.code !== 'MIME_MALFORMED') throw error;
+    if (error instanceof MailsealError && error.code === 'MIME_MALFORMED') return otherwise;
+    throw error;
   }
 }

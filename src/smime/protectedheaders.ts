@@ -4,7 +4,7 @@
  * inferred from the outer header, which anyone can change. Called by verify.ts and message.ts.
  */
 import { buffer, concat, utf8 } from '../bytes.js';
-import { MailsealError } from '../errors.js';
+import { readable } from '../errors.js';
 import { normalizeEmail } from '../x509/name.js';
 import { parseMailboxes } from './addresses.js';
 import { isActedOn, isTheAuthors } from './headerpolicy.js';
@@ -105,13 +105,10 @@ export function protectedHeadersIn(
   { encrypted = true, signed = false }: HeaderStatus = {},
 ): FoundHeaders | undefined {
   if (!SIGN.test(headerOf(bytes))) return undefined;
-  try {
+  return readable(() => {
     const found = findScheme(parseEntity(bytes), encrypted);
     return found && { source: found.source, headers: interpret(found, outside, { encrypted, signed }) };
-  } catch (error) {
-    if (error instanceof MailsealError) return undefined;
-    throw error;
-  }
+  }, undefined);
 }
 
 type Found = Pick<ProtectedHeaders, 'scheme' | 'intent'> & { source: Headers };
@@ -271,14 +268,11 @@ function closed({ bytes }: HeaderField): Uint8Array[] {
 
 /** A signed entity stays as it is, since its signature is still to be verified; so does one that is broken. */
 function shownEntity(bytes: Uint8Array, scheme: ProtectedHeaders['scheme']): Uint8Array {
-  try {
+  return readable(() => {
     const entity = parseEntity(bytes);
     if (classify(entity).kind !== 'none') return bytes;
     if (scheme === 'RFC 8551') return entity.body; // the message in it is what is shown
     const shown = removeLegacyDisplay(bytes);
     return applyEdits(shown, [editType(parseEntity(shown), { hp: undefined })]);
-  } catch (error) {
-    if (error instanceof MailsealError) return bytes;
-    throw error;
-  }
+  }, bytes);
 }
