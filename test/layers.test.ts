@@ -41,6 +41,23 @@ function importsOf(file: string): Import[] {
   });
 }
 
+/** Packages that are loaded with a module: not for types, and not by an `import()`, which waits until it is called. */
+function packagesOf(entry: string): string[] {
+  const packages = new Set<string>();
+  const modules = new Set([entry]);
+  for (const module of modules) {
+    const source = readFileSync(join(SRC, module), 'utf8');
+    const statements = source.matchAll(
+      /(?:^|\n)(?:import|export)\b(?!\s+type\b)(?:[^;'"]*?\bfrom)?\s*['"]([^'"]+)['"]/g,
+    );
+    for (const [, name] of statements as Iterable<[string, string]>) {
+      if (name.startsWith('.')) modules.add(join(dirname(module), name).replace(/\.js$/, '.ts'));
+      else if (!name.startsWith('node:')) packages.add(name);
+    }
+  }
+  return [...packages].sort();
+}
+
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => join(SRC, name));
@@ -68,6 +85,15 @@ describe('layers', () => {
     expect('await fetch(url)').toMatch(network);
     const asking = files.filter((file) => network.test(readFileSync(file, 'utf8')));
     expect(asking.map((file) => relative(SRC, file))).toEqual([]);
+  });
+
+  it.each([
+    ['index.ts', []],
+    ['import/worker.ts', ['piscina']],
+    ['cli/main.ts', ['cli-progress', 'commander', 'csv-parse/sync', 'tinyglobby']],
+    ['keystore/sqlite.ts', ['kysely']],
+  ])('%s loads these packages, and the others when they are needed', (entry, packages) => {
+    expect(packagesOf(entry)).toEqual(packages);
   });
 
   it('lets only src/wasm/instance.ts know WebAssembly', () => {

@@ -28,6 +28,9 @@ export const REASONS: Readonly<Record<Kind, string>> = {
   [Kind.PUBLIC_KEY_SHA1]: 'SHA-1 of the public key matches',
 };
 
+/** What the mail of a user may use a certificate for, as bits; the numbers are in the database. */
+export const Use = { SIGNING: 1, ENCRYPTION: 2, ANY: 3 } as const;
+
 /** A subjectKeyIdentifier may have any length; an index should not. */
 const MAX_INDEXED = 64;
 

@@ -7,8 +7,8 @@ import { assertOneOf, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
-import { type IndexEntry, mayEncrypt, maySign, recordOf, type User, userOf } from './record.js';
-import { type CertificateTable, Use } from './schema.js';
+import { type IndexEntry, mayEncrypt, maySign, recordOf, Use, type User, userOf } from './record.js';
+import type { CertificateTable } from './schema.js';
 import { Sealer, type SealerState } from './seal.js';
 import { type KeyPurpose, PURPOSES, type StoreEntry } from './store.js';
 

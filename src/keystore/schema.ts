@@ -18,7 +18,7 @@
  */
 import { type Kysely, sql } from 'kysely';
 import { MailsealError } from '../errors.js';
-import type { Kind } from './record.js';
+import { type Kind, Use } from './record.js';
 
 export const SCHEMA_VERSION = '3';
 
@@ -54,9 +54,6 @@ export interface Schema {
 }
 
 export type Database = Kysely<Schema>;
-
-/** Bits of `user_certificates.uses`; the numbers are in the database. */
-export const Use = { SIGNING: 1, ENCRYPTION: 2, ANY: 3 } as const;
 
 /** What differs between databases. */
 export interface Flavour {

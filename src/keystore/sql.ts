@@ -6,8 +6,8 @@ import { type ExpressionBuilder, type Selectable, sql } from 'kysely';
 import { toHex as hex } from '../bytes.js';
 import { readable } from '../errors.js';
 import { ByValues } from './batched.js';
-import { indexOf, type Kind } from './record.js';
-import { type CertificateTable, type Database, type Flavour, type Schema, Use } from './schema.js';
+import { indexOf, type Kind, Use } from './record.js';
+import type { CertificateTable, Database, Flavour, Schema } from './schema.js';
 import { certificateIn } from './stored.js';
 
 /** A certificate as it is read: with the sealed key, if it has one. */

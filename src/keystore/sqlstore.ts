@@ -13,9 +13,9 @@ import { validatePath } from '../x509/path.js';
 import { authoritiesAbove } from './authorities.js';
 import { capabilitiesOf, rememberCapabilities } from './capabilities.js';
 import { inTurns, matchRecipients } from './matching.js';
-import { mayEncrypt, maySign, REASONS, seconds, userOf } from './record.js';
+import { mayEncrypt, maySign, REASONS, seconds, Use, userOf } from './record.js';
 import { Recorder, type StoreRecord } from './recorder.js';
-import { createSchema, type Database, type Flavour, isOld, migrate, SCHEMA_VERSION, Use } from './schema.js';
+import { createSchema, type Database, type Flavour, isOld, migrate, SCHEMA_VERSION } from './schema.js';
 import { Sealer, type SealSettings } from './seal.js';
 import {
   type CertificateRow,
