@@ -354,9 +354,18 @@ function fallbackKeys(
   encryptedKey: Uint8Array,
   lengths: readonly number[],
 ): Uint8Array[] {
+  const digest = secretDigest(privateKey);
+  try {
+    return lengths.map((length) => fallbackKey(digest, encryptedKey, length));
+  } finally {
+    wipe(digest); // whoever has the digest can tell a key that stands in from the true one
+  }
+}
+
+function secretDigest(privateKey: AnyPrivateKey): Uint8Array {
   const secret = privateKey instanceof PrivateKey ? privateKey.toPkcs8() : secretFor(privateKey);
   try {
-    return lengths.map((length) => fallbackKey(secret, encryptedKey, length));
+    return hash('sha256', secret, 'buffer');
   } finally {
     wipe(secret);
   }
@@ -371,18 +380,14 @@ const PROCESS_SECRET = randomBytes(32);
  * The content key that stands in for one that does not unwrap. It depends on a secret of the recipient and on the
  * ciphertext: with a fresh random one, sending the same message again and again would tell bad padding, which decrypts to
  * something else each time, from good padding, which always gives the same.
+ * @param digest of that secret
  */
-function fallbackKey(secret: Uint8Array, encryptedKey: Uint8Array, length: number): Uint8Array {
-  const digest = hash('sha256', secret, 'buffer');
-  try {
-    return createHash('shake256', { outputLength: length })
-      .update(FALLBACK_LABEL)
-      .update(digest)
-      .update(encryptedKey)
-      .digest();
-  } finally {
-    wipe(digest); // whoever has the digest can tell a key that stands in from the true one
-  }
+function fallbackKey(digest: Uint8Array, encryptedKey: Uint8Array, length: number): Uint8Array {
+  return createHash('shake256', { outputLength: length })
+    .update(FALLBACK_LABEL)
+    .update(digest)
+    .update(encryptedKey)
+    .digest();
 }
 
 const FALLBACK_LABEL = utf8('mailseal: key for a message whose key does not unpad');
