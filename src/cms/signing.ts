@@ -8,7 +8,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, equal, inPieces, join, type Pieces } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
-import { computeDigest } from '../x509/digests.js';
+import { digester } from '../x509/digests.js';
 import { type AnyPrivateKey, type KeyAlgorithm, PrivateKey } from '../x509/keys.js';
 import { writeContentInfo } from './content.js';
 import { signWithHandle } from './handles.js';
@@ -106,13 +106,9 @@ function statementsOf<Key extends AnyPrivateKey>(
   const { signingTime = now, signerIdentifier = 'issuerAndSerialNumber' } = options;
   if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
   const plans = signers.map((signer) => ({ signer, plan: planFor(signer, now) }));
-  const digests = new Map<MessageDigest, Uint8Array>();
-  for (const { plan } of plans) {
-    if (!digests.has(plan.digest)) digests.set(plan.digest, computeDigest(plan.digest, content));
-  }
+  const digest = digester(content);
   return plans.map(({ signer, plan }) => {
-    const messageDigest = digests.get(plan.digest) as Uint8Array;
-    const claims = { contentType, messageDigest, signingTime, signerIdentifier };
+    const claims = { contentType, messageDigest: digest(plan.digest), signingTime, signerIdentifier };
     const algorithms = algorithmsOf(plan);
     return { signer, plan, algorithms, attributes: signedAttributes(signer, claims, algorithms.protection) };
   });

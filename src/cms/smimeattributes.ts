@@ -13,7 +13,7 @@ import { readOctets, readOid } from '../asn1/values.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
 import { copy, equal } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
-import { computeDigest, type DigestName, digestOf } from '../x509/digests.js';
+import { type DigestName, digester, digestOf } from '../x509/digests.js';
 import { Name } from '../x509/name.js';
 import { type CertificateIdentifier, readIssuerAndSerialNumber, writeIdentifier } from './identifiers.js';
 import { writeKeyTransport } from './keytransport.js';
@@ -163,15 +163,13 @@ function readIssuerSerial(node: DerNode) {
 }
 
 /** Each computed once: many signers may name one big certificate. */
-const digests = new WeakMap<Certificate, Map<DigestName, Uint8Array>>();
+const digests = new WeakMap<Certificate, (name: DigestName) => Uint8Array>();
 
 function certificateDigest(certificate: Certificate, hash: DigestName): Uint8Array {
   if (hash === 'sha256') return certificate.fingerprint;
-  const known = digests.get(certificate) ?? new Map<DigestName, Uint8Array>();
-  digests.set(certificate, known);
-  const digest = known.get(hash) ?? computeDigest(hash, certificate.der);
-  known.set(hash, digest);
-  return digest;
+  const digest = digests.get(certificate) ?? digester(certificate.der);
+  digests.set(certificate, digest);
+  return digest(hash);
 }
 
 /** Whether it is this certificate that the attribute names. */

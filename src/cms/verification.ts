@@ -10,7 +10,7 @@ import type { DerNode } from '../asn1/tape.js';
 import { equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
-import { computeDigest, type DigestName, isWeakDigest, readSignerDigest } from '../x509/digests.js';
+import { type DigestName, digester, isWeakDigest, readSignerDigest } from '../x509/digests.js';
 import { ML_DSA } from '../x509/mldsa.js';
 import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
 import { asReceived, looksLikeAttributes, SignedAttributes, signedAttributesDer } from './attributes.js';
@@ -61,13 +61,7 @@ export interface SignedOctets {
 }
 
 export function signedOctets(octets: Uint8Array, contentType: string | undefined): SignedOctets {
-  const computed = new Map<DigestName, Uint8Array>();
-  const digest = (name: DigestName) => {
-    const value = computed.get(name) ?? computeDigest(name, octets);
-    computed.set(name, value);
-    return value;
-  };
-  return { octets, contentType, digest };
+  return { octets, contentType, digest: digester(octets) };
 }
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] };

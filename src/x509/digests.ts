@@ -101,6 +101,16 @@ export function computeDigest(name: DigestName, data: Uint8Array): Uint8Array {
   }
 }
 
+/** Digests of the same octets, each computed once, however often it is asked for. Throws as {@link computeDigest}. */
+export function digester(octets: Uint8Array): (name: DigestName) => Uint8Array {
+  const computed = new Map<DigestName, Uint8Array>();
+  return (name) => {
+    const digest = computed.get(name) ?? computeDigest(name, octets);
+    computed.set(name, digest);
+    return digest;
+  };
+}
+
 /** Collisions can be computed: whoever made what was signed may have made a second content for it. */
 export function isWeakDigest(name: DigestName): boolean {
   return name === 'sha1' || name === 'md5';
