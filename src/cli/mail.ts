@@ -35,7 +35,7 @@ export async function decryptCommand(file: string, options: DecryptOptions): Pro
     pfx === undefined
       ? await withStore(options, false, (keys) => decrypt(input, { keys }))
       : await withPfx(pfx, passwordFile, (found) => decrypt(input, { keys: keyRing(found) }));
-  const { certificate, reason, cipher, integrity, remarks, message, content, contentType } = opened;
+  const { certificate, reason, cipher, integrity, remarks, message, headers, content, contentType } = opened;
   await writeOutput(out, message ?? content);
   const whose =
     certificate === undefined
@@ -43,7 +43,7 @@ export async function decryptCommand(file: string, options: DecryptOptions): Pro
       : `the key of ${describeCertificate(certificate)}`;
   const intact = integrity === 'none' ? 'whose content nothing protects from changes' : 'whose tag is right';
   note(`opened with ${whose}: ${reason}; ${cipher}, ${intact}`);
-  if (opened.headers !== undefined) noteHeaders(opened.headers);
+  if (headers !== undefined) noteHeaders(headers);
   for (const remark of remarks) noteError(remark);
   if (message === undefined) note(`written is the content alone: ${describeOid(contentType)}`);
 }

@@ -134,20 +134,31 @@ export async function decrypt(message: Uint8Array, options: DecryptOptions): Pro
   const input = readInput(message);
   const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys, options);
   if (opened.contentType !== OID.data) return { ...opened, message: undefined, headers: undefined };
-  let joined: Uint8Array | undefined;
+  const { content } = opened;
+  const outside = input.mail?.headers;
+  const found = once(() => findHeaders(content, outside, false));
+  const joined = once(
+    () => outside && tryJoin(...applyProtected(splitMessage(message).outer, content, found())),
+  );
+  // What is found at first glance, a thorough look finds too.
+  const headers = once(() => (found() ?? findHeaders(content, outside, true))?.headers);
   return {
     ...opened,
     get message() {
-      if (input.mail === undefined) return undefined;
-      if (joined === undefined) {
-        const found = findHeaders(opened.content, input.mail.headers, false);
-        joined = tryJoin(...applyProtected(splitMessage(message).outer, opened.content, found));
-      }
-      return joined;
+      return joined();
     },
     get headers() {
-      return findHeaders(opened.content, input.mail?.headers, true)?.headers;
+      return headers();
     },
+  };
+}
+
+/** What `make` returns, made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
 
