@@ -1,6 +1,6 @@
 /**
- * Changing fields and leaves of an entity where they stand, for header protection (RFC 9788). What is not changed keeps
- * its octets. Called by protect.ts and legacydisplay.ts.
+ * Changing fields and leaves of an entity where they stand, for header protection (RFC 9788) and transport. What is not
+ * changed keeps its octets. Called by protect.ts, protectedheaders.ts, legacydisplay.ts and sevenbit.ts.
  */
 import { buffer, concat, inPieces, utf8 } from '../bytes.js';
 import type { MimeEntity, Range } from './mime.js';
@@ -10,15 +10,22 @@ export interface Edit extends Range {
   bytes: Uint8Array;
 }
 
-/** The octets with edits made, which are in order and do not overlap. */
-export function applyEdits(source: Uint8Array, edits: readonly Edit[]): Uint8Array {
+/**
+ * The octets with edits made, which are in order and do not overlap.
+ * @param keep what becomes of each piece between them
+ */
+export function applyEdits(
+  source: Uint8Array,
+  edits: readonly Edit[],
+  keep = (piece: Uint8Array): Uint8Array => piece,
+): Uint8Array {
   const pieces: Uint8Array[] = [];
   let at = 0;
   for (const { start, end, bytes } of edits) {
-    pieces.push(source.subarray(at, start), bytes);
+    pieces.push(keep(source.subarray(at, start)), bytes);
     at = end;
   }
-  return concat([...pieces, source.subarray(at)]);
+  return concat([...pieces, keep(source.subarray(at))]);
 }
 
 /** An edit that sets a parameter of Content-Type, or takes it away. Without the field it is added as the first one. */
@@ -73,5 +80,5 @@ function splitParameters(text: string): string[] {
 /** Base64 lines for a leaf; inside a multipart the delimiter brings the last line end. */
 export function base64Body(entity: MimeEntity, content: Uint8Array): Uint8Array {
   const lines = encodeBase64Lines(inPieces([content]));
-  return entity.end === entity.source.length ? lines : lines.subarray(0, Math.max(0, lines.length - 2));
+  return entity.end === entity.source.length ? lines : lines.subarray(0, -'\r\n'.length);
 }

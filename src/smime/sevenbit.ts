@@ -9,10 +9,11 @@
  *
  * Called by message.ts.
  */
-import { assertBytes, concat, inPieces, utf8 } from '../bytes.js';
+import { assertBytes, concat, utf8 } from '../bytes.js';
 import { canonicalLines, Hazard, scanLines } from '../wasm.js';
 import { decodeBody, IDENTITY, type MimeEntity, parseEntity, type Range } from './mime.js';
-import { canonicalize, countEscapes, encodeBase64Lines, encodeQuotedPrintable } from './transfer.js';
+import { applyEdits, base64Body, type Edit } from './rewrite.js';
+import { canonicalize, countEscapes, encodeQuotedPrintable } from './transfer.js';
 
 /** What transport may change in a body that is not encoded. Line ends are not among it: they are canonicalized. */
 const UNSAFE = Hazard.EIGHT_BIT | Hazard.NUL | Hazard.LONG_LINE | Hazard.TRAILING_SPACE | Hazard.FROM_LINE;
@@ -20,10 +21,6 @@ const UNSAFE = Hazard.EIGHT_BIT | Hazard.NUL | Hazard.LONG_LINE | Hazard.TRAILIN
 const UNSENDABLE = Hazard.EIGHT_BIT | Hazard.NUL | Hazard.LONG_LINE;
 
 const CRLF = utf8('\r\n');
-
-interface Edit extends Range {
-  bytes: Uint8Array;
-}
 
 /**
  * The entity as it is signed or encrypted. Returns the same array if nothing changes.
@@ -40,14 +37,7 @@ export function prepareEntity(bytes: Uint8Array): Uint8Array {
     edits.unshift({ start: 0, end: 0, bytes: CRLF });
   }
   if (edits.length === 0) return lone === 0 ? bytes : canonicalLines(bytes, lone);
-  const pieces: Uint8Array[] = [];
-  let at = 0;
-  for (const edit of edits) {
-    pieces.push(canonicalize(bytes.subarray(at, edit.start)), edit.bytes);
-    at = edit.end;
-  }
-  pieces.push(canonicalize(bytes.subarray(at)));
-  return concat(pieces);
+  return applyEdits(bytes, edits, canonicalize);
 }
 
 /** Adds the edits of one entity, in order. `clean`: the whole message is known to have no hazard. */
@@ -91,13 +81,13 @@ function prepareLeaf(entity: MimeEntity, clean: boolean, edits: Edit[]): void {
     // Declared, but not obeyed: read what can be read, and encode it properly.
     const content = decodeBody(entity, { strict: false });
     const quoted = declared === 'quoted-printable';
-    replaceBody(entity, quoted ? encodeQuotedPrintable(content) : base64Lines(entity, content), edits);
+    replaceBody(entity, quoted ? encodeQuotedPrintable(content) : base64Body(entity, content), edits);
   } else if (IDENTITY.has(declared)) {
     const content = exact ? body : canonicalize(body);
     // An escape costs two octets more, base64 a third of everything.
     const quoted = isText && countEscapes(content) * 6 <= content.length;
     relabel(entity, quoted ? 'quoted-printable' : 'base64', edits);
-    replaceBody(entity, quoted ? encodeQuotedPrintable(content) : base64Lines(entity, content), edits);
+    replaceBody(entity, quoted ? encodeQuotedPrintable(content) : base64Body(entity, content), edits);
   }
 }
 
@@ -122,10 +112,4 @@ function relabel(entity: MimeEntity, encoding: string, edits: Edit[]): void {
 
 function replaceBody(entity: MimeEntity, bytes: Uint8Array, edits: Edit[]): void {
   edits.push({ start: entity.bodyStart, end: entity.end, bytes });
-}
-
-/** Base64 lines; inside a multipart the delimiter brings the last line end. */
-function base64Lines(entity: MimeEntity, content: Uint8Array): Uint8Array {
-  const lines = encodeBase64Lines(inPieces([content]));
-  return entity.end === entity.source.length ? lines : lines.subarray(0, -CRLF.length);
 }
