@@ -2,14 +2,15 @@
  * Attributes of a signer (RFC 5652 5.3, section 11): reading signedAttrs, and the DER form in which they are signed (5.4).
  * contentType, messageDigest, signingTime and those of smimeattributes.ts are decoded; all others are kept as nodes.
  * Refused: contentType or messageDigest absent (11.1, 11.2), an attribute with one value twice or with another number of
- * values, a counter-signature among what is signed (11.4).
- * Used by signerinfo.ts and verification.ts.
+ * values, a counter-signature among what is signed (11.4). Attributes of other kinds of messages are read and written by
+ * the same helpers.
+ * Used by signerinfo.ts, verification.ts and signing.ts, and for the attributes of AuthEnvelopedData and AuthenticatedData.
  */
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
-import { derHeader, writeDer } from '../asn1/write.js';
+import { type DerWriter, derHeader, writeDer } from '../asn1/write.js';
 import { buffer, concat, copy, equal } from '../bytes.js';
 import { type ErrorCode, MailsealError, readable } from '../errors.js';
 import type { CertificateIdentifier } from './identifiers.js';
@@ -42,6 +43,20 @@ export function readAttributes(set: DerNode): Attribute[] {
     const [type, values] = node.children as [DerNode, DerNode];
     return { oid: readOid(type), values: values.children, node };
   });
+}
+
+/** All values of the attributes of a type. */
+export function valuesOf(attributes: readonly Attribute[], oid: string): DerNode[] {
+  return attributes.filter((one) => one.oid === oid).flatMap(({ values }) => values);
+}
+
+/** Writes an attribute with one value. */
+export function attribute(oid: string, value: (w: DerWriter) => void): (w: DerWriter) => void {
+  return (w) =>
+    w.sequence((w) => {
+      w.oid(oid);
+      w.set(value);
+    });
 }
 
 /**

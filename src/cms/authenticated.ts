@@ -14,7 +14,7 @@ import { MailsealError } from '../errors.js';
 import { computeDigest, type DigestName, type HashName, readSignerDigest } from '../x509/digests.js';
 import { unsupported } from './algorithms.js';
 import { type Opener, openWith } from './attempts.js';
-import { type Attribute, readAttributes, signedAttributesDer } from './attributes.js';
+import { type Attribute, readAttributes, signedAttributesDer, valuesOf } from './attributes.js';
 import { type EncapsulatedContentInfo, readEncapsulated } from './content.js';
 import { type Recipients, readRecipientInfos } from './recipientinfo.js';
 import type { KeyFinder } from './recipients.js';
@@ -123,7 +123,7 @@ function checkAttributes(
     throw node.fail('CMS_MALFORMED', 'authenticated attributes without a digestAlgorithm');
   }
   const single = (oid: string, name: string): DerNode => {
-    const [value, ...more] = authAttrs.filter((one) => one.oid === oid).flatMap((one) => one.values);
+    const [value, ...more] = valuesOf(authAttrs, oid);
     if (value !== undefined && more.length === 0) return value;
     throw node.fail('CMS_MALFORMED', `not one authenticated attribute ${name}`);
   };

@@ -7,7 +7,7 @@ import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
-import { type Attribute, readAttributes, signedAttributesDer } from './attributes.js';
+import { type Attribute, readAttributes, signedAttributesDer, valuesOf } from './attributes.js';
 import { type EncryptedContentInfo, readEncryptedContentInfo } from './content.js';
 import { type RecipientInfo, type Recipients, readRecipientInfos } from './recipientinfo.js';
 
@@ -82,7 +82,7 @@ export class AuthEnvelopedData extends Enveloped {
  * type could be exchanged (RFC 5083 2.1).
  */
 function checkContentType({ authAttrs, contentType, node }: AuthEnvelopedData): void {
-  const values = authAttrs.filter(({ oid }) => oid === OID.contentType).flatMap((one) => one.values);
+  const values = valuesOf(authAttrs, OID.contentType);
   const authentic = values.map((value) => readOid(value.expect(Tag.OID, 'contentType')));
   const wanted = contentType === OID.data ? authentic.length > 0 : true;
   if (wanted && (authentic.length !== 1 || authentic[0] !== contentType)) {

@@ -10,6 +10,7 @@ import { type DerValue, writeDer } from '../asn1/write.js';
 import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { attribute } from './attributes.js';
 import {
   chooseEncryption,
   type EncryptionChoice,
@@ -138,14 +139,7 @@ function envelopedVersion(recipients: readonly Certificate[], options: EncryptOp
 
 /** content-type, for content that is not id-data: its type could be exchanged else (RFC 5083 2.1). */
 function writeAuthAttrs(contentType: string): Uint8Array[] {
-  if (contentType === OID.data) return [];
-  const attribute = writeDer((w) =>
-    w.sequence((w) => {
-      w.oid(OID.contentType);
-      w.set((w) => w.oid(contentType));
-    }),
-  );
-  return [attribute];
+  return contentType === OID.data ? [] : [writeDer(attribute(OID.contentType, (w) => w.oid(contentType)))];
 }
 
 /** KeyTransRecipientInfo (6.2.1), or KeyAgreeRecipientInfo (6.2.2): by the key. */

@@ -8,7 +8,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { readable } from '../errors.js';
-import { type Attribute, mustBeSigned, readAttributes } from './attributes.js';
+import { type Attribute, mustBeSigned, readAttributes, valuesOf } from './attributes.js';
 import { type CertificateIdentifier, readIdentifier } from './identifiers.js';
 
 export class SignerInfo {
@@ -55,8 +55,7 @@ export class SignerInfo {
    * unsignedAttributes.
    */
   get counterSignatureNodes(): DerNode[] {
-    const attributes = this.unsignedAttributes.filter(({ oid }) => oid === OID.counterSignature);
-    return attributes.flatMap(({ values }) => values);
+    return valuesOf(this.unsignedAttributes, OID.counterSignature);
   }
 
   /**

@@ -10,6 +10,7 @@ import { assertBytes, equal, inPieces, join, type Pieces } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import { digester } from '../x509/digests.js';
 import { type AnyPrivateKey, type KeyAlgorithm, PrivateKey } from '../x509/keys.js';
+import { attribute } from './attributes.js';
 import { writeContentInfo } from './content.js';
 import { signWithHandle } from './handles.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
@@ -154,14 +155,6 @@ function certificateSet(signers: readonly Signer<AnyPrivateKey>[]): Uint8Array[]
   );
   const all = certificates.map(({ der }) => der);
   return all.filter((der, i) => all.findIndex((other) => equal(other, der)) === i);
-}
-
-function attribute(oid: string, value: (w: DerWriter) => void): (w: DerWriter) => void {
-  return (w) =>
-    w.sequence((w) => {
-      w.oid(oid);
-      w.set(value);
-    });
 }
 
 /** By the kind of key that agrees: the same octets in every message. */
