@@ -22,7 +22,7 @@ export interface SplitMessage {
 }
 
 /** Fields that describe the content, so that the signature must cover them (RFC 8551 section 3.1). */
-function isContentField(field: HeaderField): boolean {
+export function isContentField(field: HeaderField): boolean {
   const first = (field.source[field.start] as number) | 0x20;
   if (first !== 0x63 && first !== 0x6d) return false; // c, m: most fields need no string
   const key = field.key;

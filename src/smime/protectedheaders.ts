@@ -7,6 +7,7 @@ import { buffer, concat, utf8 } from '../bytes.js';
 import { readable } from '../errors.js';
 import { normalizeEmail } from '../x509/name.js';
 import { parseMailboxes } from './addresses.js';
+import { isContentField } from './build.js';
 import { isActedOn, isTheAuthors } from './headerpolicy.js';
 import { type HeaderField, type Headers, MAX_HEADER_LENGTH, parseHeaders } from './headers.js';
 import { removeLegacyDisplay } from './legacydisplay.js';
@@ -163,8 +164,8 @@ function interpret(
 const toValue = ({ name, value }: HeaderField): HeaderValue => ({ name, value });
 
 /** Not structural (RFC 9787 section 1.1.1), and not of transport. */
-function isProtected({ key }: HeaderField): boolean {
-  return key !== 'mime-version' && !key.startsWith('content-') && isTheAuthors(key);
+function isProtected(field: HeaderField): boolean {
+  return !isContentField(field) && isTheAuthors(field.key);
 }
 
 /** Folding and the white space around it may change on the way. */
