@@ -8,7 +8,7 @@
  */
 import { OID, oidName } from '../asn1/oids.js';
 import { assertOneOf } from '../bytes.js';
-import { MailsealError } from '../errors.js';
+import { MailsealError, readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { EncryptionCipher } from './ciphers.js';
 import { agreementFor, canAgree, type KdfHash, type KeyAgreementName } from './keyagreement.js';
@@ -220,13 +220,7 @@ function newest(certificate: Certificate, said: KnownCapabilities | undefined): 
 /** The extension smimeCapabilities (RFC 4262). One that can't be read says nothing. */
 function certifiedCapabilities({ extensions }: Certificate): SmimeCapability[] | undefined {
   const extension = extensions.get(OID.smimeCapabilities);
-  if (extension === undefined) return undefined;
-  try {
-    return readCapabilities(extension.node);
-  } catch (error) {
-    if (error instanceof MailsealError) return undefined;
-    throw error;
-  }
+  return extension && readable(() => readCapabilities(extension.node), undefined);
 }
 
 type KeyChoice = Pick<RecipientChoice, 'keyEncryption' | 'reason'>;

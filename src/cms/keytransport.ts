@@ -11,7 +11,7 @@ import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readNull, readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
 import { assertOneOf, concat, copy, wipe } from '../bytes.js';
-import { MailsealError } from '../errors.js';
+import { MailsealError, readable } from '../errors.js';
 import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName } from '../x509/digests.js';
@@ -108,18 +108,16 @@ export function oaepHashFor(
   modulusLength: number,
   declared: readonly (Uint8Array | undefined)[],
 ): OaepHash | undefined {
-  const readable = declared.flatMap((parameters) => {
-    try {
-      if (parameters === undefined) return [];
-      const oaep = readOaepParameters(parseDer(parameters));
-      return oaep.hash === oaep.maskHash && oaep.label.length === 0 ? [oaep.hash] : [];
-    } catch (error) {
-      if (error instanceof MailsealError) return []; // a capability that can't be read is none
-      throw error;
-    }
-  });
+  // A capability that can't be read is none.
+  const read = declared.map((parameters) => parameters && readable(() => plainHash(parameters), undefined));
   const hashes = Object.keys(OAEP_HASHES) as OaepHash[];
-  return hashes.find((hash) => readable.includes(hash) && fitsOaep(modulusLength, hash));
+  return hashes.find((hash) => read.includes(hash) && fitsOaep(modulusLength, hash));
+}
+
+/** The hash of parameters as they are written here: with one hash, and without a label. */
+function plainHash(parameters: Uint8Array): DigestName | undefined {
+  const { hash, maskHash, label } = readOaepParameters(parseDer(parameters));
+  return hash === maskHash && label.length === 0 ? hash : undefined;
 }
 
 export const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
