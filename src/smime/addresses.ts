@@ -4,8 +4,9 @@
  * put several mailboxes, several From fields, or an address into the display name. So everything found is reported,
  * in order, and whatever does not follow the grammar sets `malformed`: no match may be trusted then.
  *
- * Called by message.ts.
+ * Called by verify.ts, protectedheaders.ts and headerpolicy.ts, for encoded words by mime.ts and legacydisplay.ts.
  */
+import { normalizeEmail } from '../x509/name.js';
 import { decodeCharset, type Headers } from './headers.js';
 
 export interface Mailbox {
@@ -16,6 +17,9 @@ export interface Mailbox {
   /** An address in the display name that is another than `address`. */
   nameAddress?: string;
 }
+
+/** In the form that the addresses of certificates have, where it has one: domains as A-labels. */
+export const addressOf = ({ address }: Mailbox): string => normalizeEmail(address) ?? address;
 
 export interface MailboxList {
   mailboxes: Mailbox[];

@@ -5,8 +5,7 @@
  */
 import { buffer, concat, utf8 } from '../bytes.js';
 import { readable } from '../errors.js';
-import { normalizeEmail } from '../x509/name.js';
-import { parseMailboxes } from './addresses.js';
+import { addressOf, parseMailboxes } from './addresses.js';
 import { isContentField } from './build.js';
 import { isActedOn, isTheAuthors } from './headerpolicy.js';
 import { type HeaderField, type Headers, MAX_HEADER_LENGTH, parseHeaders } from './headers.js';
@@ -223,7 +222,7 @@ function authors(headers: Headers): string {
       !malformed && mailboxes.length > 0 && mailboxes.every((box) => box.nameAddress === undefined);
     // What readers may take for another sender equals only itself.
     if (!isPlain) return normal(value);
-    const addresses = mailboxes.map(({ address }) => (normalizeEmail(address) ?? address).toLowerCase());
+    const addresses = mailboxes.map((mailbox) => addressOf(mailbox).toLowerCase());
     return [...new Set(addresses)].sort().join(',');
   });
   return fields.join('\n');

@@ -13,7 +13,6 @@ import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.j
 import type { SmimeCapability } from '../cms/smimeattributes.js';
 import { type ErrorCode, MailsealError, readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
-import { normalizeEmail } from '../x509/name.js';
 import {
   PathBudget,
   type PathPurpose,
@@ -21,7 +20,7 @@ import {
   type PathResult,
   validatePath,
 } from '../x509/path.js';
-import { type Mailbox, readSenders, type Senders } from './addresses.js';
+import { addressOf, type Mailbox, readSenders, type Senders } from './addresses.js';
 import { type Coverage, coverage } from './coverage.js';
 import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
@@ -385,9 +384,6 @@ function checkSender(headers: Headers, signers: readonly SignerVerdict[], proble
   const senderVerified = from.length > 0 && unproven.length === 0 && found.length === 0;
   return { from, sender: senders.sender.map(addressOf), senderVerified };
 }
-
-/** In the form that the addresses of certificates have, where it has one: domains as A-labels. */
-const addressOf = ({ address }: Mailbox): string => normalizeEmail(address) ?? address;
 
 const impostor = ({ nameAddress, address }: Mailbox) =>
   `the name in From looks like the address ${nameAddress}, but the mail is from ${address}`;
