@@ -44,8 +44,8 @@ export function protectHeaders({ outer, entity }: SplitMessage, options: Protect
     );
   }
   const inside: Uint8Array[] = [];
-  const records: Uint8Array[] = [];
-  const outside: Uint8Array[] = [];
+  const records: string[] = [];
+  const outside: (Uint8Array | string)[] = [];
   const hidden: HeaderField[] = [];
   for (const field of parseHeaders(outer).fields) {
     if (!isTheAuthors(field.key)) {
@@ -53,20 +53,19 @@ export function protectHeaders({ outer, entity }: SplitMessage, options: Protect
       continue;
     }
     inside.push(field.bytes);
-    const shown = policy === undefined ? field.value : apply(policy, field);
-    if (shown !== field.value && isUserFacing(field.key)) hidden.push(field);
+    const { name, value } = field;
+    const shown = policy === undefined ? value : apply(policy, field);
+    if (shown !== value && isUserFacing(field.key)) hidden.push(field);
     if (shown === null) continue;
-    const value = shown === field.value ? rawValue(field) : ascii(`${shown}\r\n`);
-    if (policy !== undefined) records.push(record(field.name, value));
-    outside.push(shown === field.value ? field.bytes : concat([ascii(`${field.name}: `), value]));
+    const written = shown === value ? rawValue(field) : `${shown}\r\n`;
+    if (policy !== undefined) records.push(record(name, written));
+    outside.push(shown === value ? field.bytes : `${name}: ${written}`);
   }
   const shown = legacyDisplay && hidden.length > 0 ? addLegacyDisplay(entity, hidden) : entity;
   const parsed = parseEntity(shown);
   const marked = applyEdits(shown, [editType(parsed, { hp: policy === undefined ? 'clear' : 'cipher' })]);
   return { outer: concat(outside), entity: concat([...inside, ...records, marked]) };
 }
-
-const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
 function policyOf(policy: HeaderPolicyName | HeaderPolicy): HeaderPolicy {
   if (typeof policy === 'function') return policy;
@@ -86,12 +85,12 @@ function apply(policy: HeaderPolicy, { name, value }: HeaderField): string | nul
 const MAX_LINE = 998;
 
 /** RFC 9788 section 2.2.1. A line that the longer name would make too long is folded. */
-function record(name: string, value: Uint8Array): Uint8Array {
-  const lineLength = `HP-Outer: ${name}: `.length + buffer(value).indexOf('\n');
-  return concat([ascii(`HP-Outer:${lineLength > MAX_LINE ? '\r\n' : ''} ${name}: `), value]);
+function record(name: string, value: string): string {
+  const lineLength = `HP-Outer: ${name}: `.length + value.indexOf('\n');
+  return `HP-Outer:${lineLength > MAX_LINE ? '\r\n' : ''} ${name}: ${value}`;
 }
 
 /** The value as it stands, folded, without white space in front. */
-function rawValue({ source, valueStart, end }: HeaderField): Uint8Array {
-  return ascii(buffer(source).toString('latin1', valueStart, end).trimStart());
+function rawValue({ source, valueStart, end }: HeaderField): string {
+  return buffer(source).toString('latin1', valueStart, end).trimStart();
 }
