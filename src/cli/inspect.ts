@@ -7,7 +7,7 @@ import { type DerNode, parseDer } from '../asn1/tape.js';
 import { latin1, readPem, toHex } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type PfxContents, readPfx } from '../pfx/read.js';
-import { classify, decodeBody, type MimeEntity, parseEntity } from '../smime/mime.js';
+import { classify, decodeBody, type MimeEntity, parseEntity, subPath } from '../smime/mime.js';
 import { inFile, readInput, readPasswordFile } from './files.js';
 import { isPem, wipeKeys } from './keys.js';
 import { certificateJson, describeCertificate } from './mail.js';
@@ -121,9 +121,7 @@ function inspectMail(bytes: Uint8Array): Inspected {
 function partsOf(entity: MimeEntity, path = ''): Part[] {
   const { contentType, transferEncoding, start, end } = entity;
   const below = entity.isMultipart
-    ? entity
-        .multipart()
-        .parts.flatMap((part, i) => partsOf(part, path === '' ? `${i + 1}` : `${path}.${i + 1}`))
+    ? entity.multipart().parts.flatMap((part, i) => partsOf(part, subPath(path, i + 1)))
     : [];
   return [{ path, type: contentType.type, transferEncoding, start, end }, ...below];
 }
