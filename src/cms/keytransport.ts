@@ -174,20 +174,16 @@ export function unwrapTransported(
   encryptedKey: Uint8Array,
   fallbacks: readonly Uint8Array[],
 ): Uint8Array[] {
-  return transport.name === 'rsaes-pkcs1'
-    ? unwrapPkcs1(privateKey, encryptedKey, fallbacks)
-    : unwrapOaep(privateKey, encryptedKey, transport, fallbacks);
+  // node:crypto has one hash for label and MGF1.
+  if (transport.name === 'rsaes-oaep' && transport.hash === transport.maskHash) {
+    return unwrapOaep(privateKey, encryptedKey, transport, fallbacks);
+  }
+  // Raw RSA in OpenSSL, which blinds it; unpadding in constant time in WASM.
+  return unpadTransported(rawDecrypt(privateKey, encryptedKey), transport, fallbacks);
 }
 
-/** RSAES-PKCS1-v1_5 (RFC 8017 7.2.2). Raw RSA in OpenSSL, which blinds it; unpadding in constant time in WASM. */
-const unwrapPkcs1 = (
-  privateKey: PrivateKey,
-  encryptedKey: Uint8Array,
-  fallbacks: readonly Uint8Array[],
-): Uint8Array[] => unpadTransported(rawDecrypt(privateKey, encryptedKey), { name: 'rsaes-pkcs1' }, fallbacks);
-
 /**
- * Unpads what raw RSA gave, in constant time.
+ * Unpads what raw RSA gave, in constant time: RFC 8017 7.1.2 and 7.2.2.
  * @param em as long as the modulus; wiped
  */
 export function unpadTransported(
@@ -228,16 +224,13 @@ function rawDecrypt(privateKey: PrivateKey, encryptedKey: Uint8Array): Uint8Arra
 
 type Oaep = KeyTransport & { readonly name: 'rsaes-oaep' };
 
-/** RSAES-OAEP (RFC 8017 7.1.2), unpadded in constant time by OpenSSL, or here where MGF1 has a hash of its own. */
+/** RSAES-OAEP (RFC 8017 7.1.2), unpadded in constant time by OpenSSL. */
 function unwrapOaep(
   privateKey: PrivateKey,
   encryptedKey: Uint8Array,
-  oaep: Oaep,
+  { hash, label }: Oaep,
   fallbacks: readonly Uint8Array[],
 ): Uint8Array[] {
-  const { hash, maskHash, label } = oaep;
-  // node:crypto has one hash for label and MGF1.
-  if (maskHash !== hash) return unpadTransported(rawDecrypt(privateKey, encryptedKey), oaep, fallbacks);
   let key: Uint8Array | undefined;
   try {
     key = privateDecrypt(
