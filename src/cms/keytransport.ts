@@ -16,6 +16,7 @@ import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
 import { computeDigest, type DigestName } from '../x509/digests.js';
 import type { AnyPrivateKey, PrivateKey } from '../x509/keys.js';
+import { writeHashes } from '../x509/pss.js';
 import { DIGEST_LENGTH, readDigestAlgorithm, unsupported } from './algorithms.js';
 
 export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
@@ -86,15 +87,10 @@ function readLabel(node: DerNode): Uint8Array {
   return readOctets(source.parameters.expect(Tag.OCTET_STRING, 'label'));
 }
 
-const OAEP_HASHES = {
-  sha256: OID.sha256,
-  sha384: OID.sha384,
-  sha512: OID.sha512,
-  sha1: OID.sha1,
-} as const;
-
 /** Of RSAES-OAEP and its MGF1 in new messages, the preferred first. SHA-1 is no weakness there (RFC 8017 B.1). */
-export type OaepHash = keyof typeof OAEP_HASHES;
+const OAEP_HASHES = ['sha256', 'sha384', 'sha512', 'sha1'] as const;
+
+export type OaepHash = (typeof OAEP_HASHES)[number];
 
 /** Whether a key of this length has room for a content key of up to 32 octets (RFC 8017 7.1.1, step 1b). */
 const fitsOaep = (modulusLength: number, hash: OaepHash): boolean =>
@@ -110,8 +106,7 @@ export function oaepHashFor(
 ): OaepHash | undefined {
   // A capability that can't be read is none.
   const read = declared.map((parameters) => parameters && readable(() => plainHash(parameters), undefined));
-  const hashes = Object.keys(OAEP_HASHES) as OaepHash[];
-  return hashes.find((hash) => read.includes(hash) && fitsOaep(modulusLength, hash));
+  return OAEP_HASHES.find((hash) => read.includes(hash) && fitsOaep(modulusLength, hash));
 }
 
 /** The hash of parameters as they are written here: with one hash, and without a label. */
@@ -136,23 +131,8 @@ export function writeKeyTransport(w: DerWriter, name: KeyTransportName, hash: Oa
     }
     w.oid(OID.rsaesOaep);
     w.sequence((w) => {
-      if (hash === 'sha1') return; // the default of both
-      w.explicit(0, (w) => writeOaepHash(w, hash));
-      w.explicit(1, (w) =>
-        w.sequence((w) => {
-          w.oid(OID.mgf1);
-          writeOaepHash(w, hash);
-        }),
-      );
+      if (hash !== 'sha1') writeHashes(w, hash, hash); // SHA-1 is the default of both
     });
-  });
-}
-
-/** With NULL: RFC 4055 2.1 writes it so, and old readers compare octets. */
-function writeOaepHash(w: DerWriter, hash: OaepHash): void {
-  w.sequence((w) => {
-    w.oid(OAEP_HASHES[hash]);
-    w.null();
   });
 }
 

@@ -1,7 +1,7 @@
 /**
  * Parameters of RSASSA-PSS (RFC 4055 section 3.1), as a signature carries them and as a key may be restricted to them.
  * MGF1 may have another hash than the message. Refused: MD5 and older, any other mask generation function, a trailer
- * field other than 1. Used for keys and signatures, and by CMS to sign.
+ * field other than 1. Used for keys and signatures, and by CMS to sign and for RSAES-OAEP.
  */
 import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag, type Tag as TagType } from '../asn1/tags.js';
@@ -10,8 +10,6 @@ import { readNull, readOid, readSmallInteger } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
 import type { MailsealError } from '../errors.js';
 import { type DigestName, digestOf, digestOid } from './digests.js';
-
-export { type HashName, hashOf } from './digests.js';
 
 export interface PssParameters {
   /** Of the message. */
@@ -70,18 +68,26 @@ function unsupported(node: DerNode, oid: string): MailsealError {
   return node.fail('UNSUPPORTED_ALGORITHM', `RSASSA-PSS with ${describeOid(oid)}`, { oid });
 }
 
-/** What a signature or key with these parameters is written with; the hashes with NULL, as RFC 4055 2.1 has it. */
+/** What a signature or key with these parameters is written with. */
 export function writePssParameters(w: DerWriter, { hash, maskHash, saltLength }: PssParameters): void {
   w.sequence((w) => {
-    w.explicit(0, (w) => writeHash(w, hash));
-    w.explicit(1, (w) =>
-      w.sequence((w) => {
-        w.oid(OID.mgf1);
-        writeHash(w, maskHash);
-      }),
-    );
+    writeHashes(w, hash, maskHash);
     w.explicit(2, (w) => w.integer(saltLength));
   });
+}
+
+/**
+ * The hash of RSASSA-PSS and RSAES-OAEP, and MGF1 with its own: both have them in [0] and [1]. With NULL: RFC 4055 2.1
+ * writes it so, and old readers compare octets.
+ */
+export function writeHashes(w: DerWriter, hash: DigestName, maskHash: DigestName): void {
+  w.explicit(0, (w) => writeHash(w, hash));
+  w.explicit(1, (w) =>
+    w.sequence((w) => {
+      w.oid(OID.mgf1);
+      writeHash(w, maskHash);
+    }),
+  );
 }
 
 function writeHash(w: DerWriter, name: DigestName): void {
