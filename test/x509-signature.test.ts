@@ -9,9 +9,9 @@ import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { readPem } from '../src/bytes.js';
 import { MailsealError } from '../src/errors.js';
 import { Certificate } from '../src/x509/certificate.js';
+import type { HashName } from '../src/x509/digests.js';
 import { PublicKey } from '../src/x509/keys.js';
 import {
-  type HashName,
   MAX_RSA_VERIFY_BITS,
   readSignatureAlgorithm,
   type SignatureScheme,

@@ -10,7 +10,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readNull, readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
-import { assertOneOf, concat, copy, wipe } from '../bytes.js';
+import { concat, copy, wipe } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -117,12 +117,8 @@ function plainHash(parameters: Uint8Array): DigestName | undefined {
 
 export const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
 
-/**
- * @param hash of RSAES-OAEP and its MGF1
- * @throws RangeError for a name that is none
- */
+/** @param hash of RSAES-OAEP and its MGF1 */
 export function writeKeyTransport(w: DerWriter, name: KeyTransportName, hash: OaepHash = 'sha256'): void {
-  assertOneOf(name, KEY_TRANSPORTS, 'keyTransport');
   w.sequence((w) => {
     if (name === 'rsaes-pkcs1') {
       w.oid(OID.rsaEncryption);

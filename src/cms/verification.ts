@@ -19,7 +19,7 @@ import { SignerInfo } from './signerinfo.js';
 import { isSigningCertificate, protects } from './smimeattributes.js';
 
 /** More certificates that one signer may mean are refused: each costs a public-key operation. */
-export const MAX_SIGNER_CERTIFICATES = 8;
+const MAX_SIGNER_CERTIFICATES = 8;
 
 /** Public-key operations for one message. Signers come first, counter-signers have what they leave. */
 export const MAX_SIGNATURE_CHECKS = 128;

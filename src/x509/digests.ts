@@ -25,17 +25,13 @@ export type DigestName =
   | 'sha3-512'
   | 'shake256';
 
-const HASHES: Readonly<Record<string, HashName>> = {
+/** Without MD5 and SHAKE256, which no signature but CMS's and EdDSA's takes. */
+const DIGESTS: Readonly<Record<string, DigestName>> = {
   [OID.sha1]: 'sha1',
   [OID.sha224]: 'sha224',
   [OID.sha256]: 'sha256',
   [OID.sha384]: 'sha384',
   [OID.sha512]: 'sha512',
-};
-
-/** Without MD5 and SHAKE256, which no signature but CMS's and EdDSA's takes. */
-const DIGESTS: Readonly<Record<string, DigestName>> = {
-  ...HASHES,
   [OID.sha512_224]: 'sha512-224',
   [OID.sha512_256]: 'sha512-256',
   [OID.sha3_224]: 'sha3-224',
@@ -44,12 +40,7 @@ const DIGESTS: Readonly<Record<string, DigestName>> = {
   [OID.sha3_512]: 'sha3-512',
 };
 
-/** The hash of a digest algorithm's OID; undefined for one that is rare, unknown or broken (MD2, MD5). */
-export function hashOf(oid: string): HashName | undefined {
-  return HASHES[oid];
-}
-
-/** As {@link hashOf}, with SHA-3 and the truncated SHA-512, which are for reading. */
+/** The digest of an OID; undefined for one that is unknown, or broken (MD2, MD5). SHA-3 and truncated SHA-512 are for reading. */
 export function digestOf(oid: string): DigestName | undefined {
   return DIGESTS[oid];
 }

@@ -19,8 +19,6 @@ import { type PssParameters, readPssParameters, writePssParameters } from './pss
 import type { KeyAlgorithm, PublicKey } from './publickey.js';
 import { writeSpki } from './spki.js';
 
-export type { DigestName, HashName } from './digests.js';
-
 export interface SignatureScheme {
   readonly kind: 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa' | 'ed25519' | 'ed448' | MlDsaAlgorithm;
   /** Dotted OID it was named by. */
