@@ -9,17 +9,18 @@ const SRC = resolve(import.meta.dirname, '../src');
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   bytes: ['errors'],
+  maps: [],
   wasm: ['errors', 'bytes'],
   asn1: ['errors', 'bytes', 'wasm'],
   pbe: ['errors', 'bytes', 'wasm', 'asn1'],
   x509: ['errors', 'bytes', 'wasm', 'asn1'],
   cms: ['errors', 'bytes', 'wasm', 'asn1', 'pbe', 'x509'],
   pfx: ['errors', 'bytes', 'wasm', 'asn1', 'pbe', 'x509', 'cms'],
-  smime: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms'],
-  keystore: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms'],
+  smime: ['errors', 'bytes', 'maps', 'wasm', 'asn1', 'x509', 'cms'],
+  keystore: ['errors', 'bytes', 'maps', 'wasm', 'asn1', 'x509', 'cms'],
   import: ['errors', 'bytes', 'wasm', 'asn1', 'x509', 'cms', 'pfx', 'keystore'],
   index: ['errors', 'bytes', 'asn1', 'x509', 'cms', 'pfx', 'smime', 'keystore', 'import'],
-  cli: ['errors', 'bytes', 'asn1', 'x509', 'cms', 'pfx', 'smime', 'keystore', 'import', 'index'],
+  cli: ['errors', 'bytes', 'maps', 'asn1', 'x509', 'cms', 'pfx', 'smime', 'keystore', 'import', 'index'],
 };
 
 /** `errors.ts` → errors, `asn1/tape.ts` → asn1. */

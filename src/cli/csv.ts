@@ -8,6 +8,7 @@ import { CsvError, parse as parseCsv } from 'csv-parse/sync';
 import { MailsealError } from '../errors.js';
 import type { ImportInput } from '../import.js';
 import type { KeyPurpose } from '../keystore/store.js';
+import { append } from '../maps.js';
 import { normalizeEmail } from '../x509/name.js';
 import { readSecretText } from './files.js';
 
@@ -68,12 +69,6 @@ export class PasswordList {
     const absolute = resolve(dirname(this.#csv), file);
     return absolute === file ? file : join(dirname(this.#csv), file);
   }
-}
-
-function append<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, [value]);
-  else values.push(value);
 }
 
 function uses(rows: readonly CsvRow[]): Use[] {

@@ -13,6 +13,7 @@
  * Used by the writer (writer.ts) for records that are `unconfirmed`, inside the transaction that writes them.
  */
 import { toHex } from '../bytes.js';
+import { append } from '../maps.js';
 import { Certificate } from '../x509/certificate.js';
 import { checkSignature, guarded } from '../x509/pathrules.js';
 import { hashName, type User } from './record.js';
@@ -47,10 +48,7 @@ export class Claims {
     const lookups = new Set<string>();
     for (const { lookup } of users) lookups.add(lookup);
     for (const { user, der } of await owners.run([...lookups], db)) {
-      const certificate = Certificate.parse(der);
-      const certificates = owned.get(user);
-      if (certificates === undefined) owned.set(user, [certificate]);
-      else certificates.push(certificate);
+      append(owned, user, Certificate.parse(der));
     }
     return new Claims(db, owned);
   }
@@ -64,7 +62,7 @@ export class Claims {
       const refused: User[] = [];
       for (const user of record.users) {
         if (record.unconfirmed && !(await this.#allows(record, user))) refused.push(user);
-        else this.#give(record, user);
+        else append(this.#owned, user.lookup, record);
       }
       withheld.push(refused);
     }
@@ -73,16 +71,8 @@ export class Claims {
 
   #bring({ certificate: { der, subject_hash } }: StoreRecord): void {
     const name = toHex(subject_hash);
-    const known = this.#brought.get(name);
     this.#authorities.delete(name);
-    if (known === undefined) this.#brought.set(name, [Certificate.parse(der)]);
-    else known.push(Certificate.parse(der));
-  }
-
-  #give(record: StoreRecord, { lookup }: User): void {
-    const certificates = this.#owned.get(lookup);
-    if (certificates === undefined) this.#owned.set(lookup, [record]);
-    else certificates.push(record);
+    append(this.#brought, name, Certificate.parse(der));
   }
 
   /** Whether the address may be given to a certificate that came with its private key. */

@@ -8,6 +8,7 @@
 import { isUtf8 } from 'node:buffer';
 import { buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
+import { append } from '../maps.js';
 
 /** Octets of one header. Exim takes 1 MB, Postfix 100 KB; without a limit a body could pose as one endless header. */
 export const MAX_HEADER_LENGTH = 1 << 20;
@@ -97,12 +98,7 @@ export class Headers {
   all(name: string): readonly HeaderField[] {
     if (this.index === undefined) {
       this.index = new Map();
-      for (const field of this.fields) {
-        const key = field.key;
-        const list = this.index.get(key);
-        if (list === undefined) this.index.set(key, [field]);
-        else list.push(field);
-      }
+      for (const field of this.fields) append(this.index, field.key, field);
     }
     return this.index.get(name.toLowerCase()) ?? [];
   }

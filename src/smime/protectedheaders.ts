@@ -5,6 +5,7 @@
  */
 import { buffer, concat, utf8 } from '../bytes.js';
 import { readable } from '../errors.js';
+import { append } from '../maps.js';
 import { addressOf, parseMailboxes } from './addresses.js';
 import { isContentField } from './build.js';
 import { isActedOn, isTheAuthors } from './headerpolicy.js';
@@ -190,12 +191,7 @@ function compare(
   for (const { name } of [...outside, ...inside]) names.set(name.toLowerCase(), name);
   const group = (values: readonly HeaderValue[]) => {
     const groups = new Map<string, string[]>();
-    for (const { name, value } of values) {
-      const key = name.toLowerCase();
-      const list = groups.get(key);
-      if (list === undefined) groups.set(key, [value]);
-      else list.push(value);
-    }
+    for (const { name, value } of values) append(groups, name.toLowerCase(), value);
     return (key: string) => groups.get(key) ?? [];
   };
   const [protectedOf, outsideOf, expectedOf] = [group(inside), group(outside), group(expected)];
