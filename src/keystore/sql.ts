@@ -3,7 +3,6 @@
  * the tables). Used by the key store only.
  */
 import { type ExpressionBuilder, type Selectable, sql } from 'kysely';
-import { toHex as hex } from '../bytes.js';
 import { readable } from '../errors.js';
 import { ByValues } from './batched.js';
 import { indexOf, type Kind, Use } from './record.js';
@@ -88,31 +87,18 @@ export class OwnersQuery extends ByValues<{ user: string; der: Uint8Array }, str
   }
 }
 
-/** Fingerprints that one look-up takes. */
-const MAX_VALUES = 512;
-
-/** The addresses of each certificate's owners. */
-export async function ownersOf(
-  db: Database,
-  fingerprints: readonly Uint8Array[],
-): Promise<Map<string, string[]>> {
-  const owners = new Map<string, string[]>();
-  for (let at = 0; at < fingerprints.length; at += MAX_VALUES) {
-    const rows = await db
-      .selectFrom('user_certificates as l')
-      .innerJoin('users as u', 'u.lookup', 'l.user')
-      .select(['l.fingerprint', 'u.address'])
-      .where('l.fingerprint', 'in', fingerprints.slice(at, at + MAX_VALUES))
-      .orderBy('u.lookup')
-      .execute();
-    for (const { fingerprint, address } of rows) {
-      const key = hex(fingerprint);
-      const addresses = owners.get(key);
-      if (addresses === undefined) owners.set(key, [address]);
-      else addresses.push(address);
-    }
+/** The addresses of certificates' owners, by fingerprint. */
+export class AddressesQuery extends ByValues<{ fingerprint: Uint8Array; address: string }> {
+  constructor(db: Database) {
+    super(db, (fingerprints) =>
+      db
+        .selectFrom('user_certificates as l')
+        .innerJoin('users as u', 'u.lookup', 'l.user')
+        .select(['l.fingerprint', 'u.address'])
+        .where('l.fingerprint', 'in', fingerprints)
+        .orderBy('u.lookup'),
+    );
   }
-  return owners;
 }
 
 export async function authoritiesNamed(

@@ -7,6 +7,7 @@ import { fromHex, toHex } from '../bytes.js';
 import type { KnownCapabilities } from '../cms/choice.js';
 import type { KeyCandidate, RecipientIdentifier } from '../cms/recipients.js';
 import { MailsealError } from '../errors.js';
+import { append } from '../maps.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
 import { validatePath } from '../x509/path.js';
@@ -18,11 +19,11 @@ import { Recorder, type StoreRecord } from './recorder.js';
 import { createSchema, type Database, type Flavour, isOld, migrate, SCHEMA_VERSION } from './schema.js';
 import { Sealer, type SealSettings } from './seal.js';
 import {
+  AddressesQuery,
   type CertificateRow,
   certificatesOf,
   MatchQuery,
   type OwnedRow,
-  ownersOf,
   removeCertificates,
   summarizeUsers,
 } from './sql.js';
@@ -69,6 +70,7 @@ export class SqlKeyStore implements KeyStore {
   readonly #db: Database;
   readonly #sealer: Sealer;
   readonly #matches: MatchQuery;
+  readonly #addresses: AddressesQuery;
   readonly #writer: Writer;
   #closed = false;
 
@@ -76,6 +78,7 @@ export class SqlKeyStore implements KeyStore {
     this.#db = db;
     this.#sealer = sealer;
     this.#matches = new MatchQuery(db, flavour);
+    this.#addresses = new AddressesQuery(db);
     this.#writer = new Writer(db, sealer);
   }
 
@@ -215,17 +218,16 @@ export class SqlKeyStore implements KeyStore {
   }
 
   async #describe(stored: readonly Stored[]): Promise<StoredCertificate[]> {
-    const owners = await ownersOf(
-      this.#db,
-      stored.map(({ row }) => row.fingerprint),
-    );
+    const owners = await this.#addresses.run(stored.map(({ row }) => row.fingerprint));
+    const users = new Map<string, string[]>();
+    for (const { fingerprint, address } of owners) append(users, toHex(fingerprint), address);
     return stored.map(({ row, certificate }) => ({
       certificate,
       ...(row.friendly_name !== null && { friendlyName: row.friendly_name }),
       hasKey: row.sealed !== null,
       maySign: maySign(certificate),
       mayEncrypt: mayEncrypt(certificate),
-      users: owners.get(toHex(row.fingerprint)) ?? [],
+      users: users.get(toHex(row.fingerprint)) ?? [],
     }));
   }
 
