@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writePem } from '../src/bytes.js';
-import { progress } from '../src/cli/terminal.js';
+import { progress } from '../src/cli/progress.js';
 import type { ImportReport } from '../src/import.js';
 import { everPrinted, expectFailure, MAIN, mailseal, succeed, succeedJson } from './helpers/cli.js';
 import { countedPfx } from './helpers/import-files.js';

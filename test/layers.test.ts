@@ -91,7 +91,8 @@ describe('layers', () => {
   it.each([
     ['index.ts', []],
     ['import/worker.ts', ['piscina']],
-    ['cli/main.ts', ['cli-progress', 'commander', 'csv-parse/sync', 'tinyglobby']],
+    ['cli/main.ts', ['commander']],
+    ['cli/import.ts', ['cli-progress', 'csv-parse/sync', 'tinyglobby']],
     ['keystore/sqlite.ts', ['kysely']],
   ])('%s loads these packages, and the others when they are needed', (entry, packages) => {
     expect(packagesOf(entry)).toEqual(packages);

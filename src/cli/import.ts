@@ -5,7 +5,8 @@ import { type ImportInput, type ImportReport, importPfx } from '../import.js';
 import { PasswordList, type Use } from './csv.js';
 import { failure, findFiles } from './inputs.js';
 import { passwordFor, requireStore, type StoreOptions, withStore } from './keys.js';
-import { note, noteError, printJson, printLine, progress } from './terminal.js';
+import { progress } from './progress.js';
+import { note, noteError, printJson, printLine } from './terminal.js';
 
 interface ImportOptions extends StoreOptions {
   files?: string;

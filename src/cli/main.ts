@@ -10,7 +10,6 @@ import { HEADER_POLICIES } from '../smime/headerpolicy.js';
 import { exportCommand } from './export.js';
 import { ioError } from './files.js';
 import { lookupCommand, usersCommand } from './history.js';
-import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { decryptCommand, encryptCommand, signCommand, verifyCommand } from './mail.js';
 import { printError } from './terminal.js';
@@ -101,7 +100,8 @@ command('import', 'Import PFX files into a key store: files, folders with all be
       '\nOne bad file never stops an import: the others are imported, and the exit status is 1. Stopped and started again,' +
       '\nit goes on where it was: no file that went in is opened again.',
   )
-  .action(importCommand);
+  // What finds files, reads CSV and draws a bar would cost every other command its start.
+  .action(async (paths, options) => (await import('./import.js')).importCommand(paths, options));
 
 command('lookup', 'Say which key of the store opens a message, and why.')
   .addArgument(message())
