@@ -5,11 +5,16 @@
  * Refused with the OID: MD2, digests and ciphers that neither WASM nor node:crypto has, salts from another source, ECB.
  * Called by pfx/.
  */
-import { type AlgorithmIdentifier, rc2EffectiveKeyBits, readAlgorithmIdentifier } from './asn1/algorithm.js';
+import {
+  type AlgorithmIdentifier,
+  expectNullOrAbsent,
+  rc2EffectiveKeyBits,
+  readAlgorithmIdentifier,
+} from './asn1/algorithm.js';
 import { describeOid, OID } from './asn1/oids.js';
 import { Tag } from './asn1/tags.js';
 import type { DerNode } from './asn1/tape.js';
-import { readNull, readOctets, readSmallInteger } from './asn1/values.js';
+import { readOctets, readSmallInteger } from './asn1/values.js';
 import type { MailsealError } from './errors.js';
 import { DIGESTS, HMAC_HASHES, hasHash, MAC_HASHES, type PbeHash } from './pbe/digests.js';
 import type { CipherName, DecryptJob, KeyDerivation, MacJob } from './pbe/jobs.js';
@@ -116,11 +121,9 @@ function readPbeParams(algorithm: AlgorithmIdentifier): { salt: Uint8Array; iter
   return { salt, iterations };
 }
 
-/** For algorithms that take NULL or nothing. @throws MailsealError ASN1_* */
-function withoutParameters(algorithm: AlgorithmIdentifier): void {
-  if (algorithm.parameters !== undefined) {
-    readNull(algorithm.parameters.expect(Tag.NULL, `parameters of ${describeOid(algorithm.oid)}`));
-  }
+/** @throws MailsealError ASN1_* */
+function withoutParameters({ oid, parameters }: AlgorithmIdentifier): void {
+  expectNullOrAbsent(parameters, `parameters of ${describeOid(oid)}`);
 }
 
 function required({ node, parameters, oid }: AlgorithmIdentifier): DerNode {

@@ -1,7 +1,7 @@
 /** AlgorithmIdentifier (RFC 5280 4.1.1.2), which certificates, keys, PFX and CMS all name their algorithms by. */
 import { Tag } from './tags.js';
 import type { DerNode } from './tape.js';
-import { readOid } from './values.js';
+import { readNull, readOid } from './values.js';
 
 export interface AlgorithmIdentifier {
   /** Dotted OID. */
@@ -21,6 +21,11 @@ export function readAlgorithmIdentifier(
   const parameters = reader.more ? reader.any('parameters') : undefined;
   reader.end();
   return { oid, parameters, node };
+}
+
+/** Of algorithms that take no parameters: peers write NULL or nothing. @throws MailsealError ASN1_* */
+export function expectNullOrAbsent(parameters: DerNode | undefined, what: string): void {
+  if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, what));
 }
 
 const RC2_VERSIONS: Readonly<Record<number, number>> = { 160: 40, 120: 64, 58: 128 };

@@ -4,11 +4,11 @@
  * knows it. HMAC with SHA-1 (RFC 3370 3.1) and SHA-2 (RFC 8018 B.1.2). Exported for callers that meet one.
  */
 import { createHmac } from 'node:crypto';
-import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { type AlgorithmIdentifier, expectNullOrAbsent, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
-import { readNull, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
+import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { constantTimeEqual, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { computeDigest, type DigestName, type HashName, readSignerDigest } from '../x509/digests.js';
@@ -74,9 +74,7 @@ function parse(node: DerNode): AuthenticatedData {
 function readMac(algorithm: AlgorithmIdentifier): HashName {
   const hmac = MACS[algorithm.oid];
   if (hmac === undefined) throw unsupported(algorithm, 'AuthenticatedData with');
-  if (algorithm.parameters !== undefined) {
-    readNull(algorithm.parameters.expect(Tag.NULL, 'parameters of an HMAC'));
-  }
+  expectNullOrAbsent(algorithm.parameters, 'parameters of an HMAC');
   return hmac;
 }
 

@@ -4,20 +4,20 @@
  * gives a content key, the true one or the one that stands in for it. Used by opening.ts, enveloping.ts and choice.ts.
  */
 import { constants, privateDecrypt, publicEncrypt } from 'node:crypto';
-import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { type AlgorithmIdentifier, expectNullOrAbsent, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
-import { readNull, readOctets } from '../asn1/values.js';
+import { readOctets } from '../asn1/values.js';
 import type { DerWriter } from '../asn1/write.js';
 import { concat, copy, wipe } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
 import type { Certificate } from '../x509/certificate.js';
-import { computeDigest, type DigestName } from '../x509/digests.js';
+import { computeDigest, type DigestName, readDigestAlgorithm } from '../x509/digests.js';
 import type { AnyPrivateKey, PrivateKey } from '../x509/keys.js';
 import { writeHashes } from '../x509/pss.js';
-import { DIGEST_LENGTH, readDigestAlgorithm, unsupported } from './algorithms.js';
+import { DIGEST_LENGTH, unsupported } from './algorithms.js';
 
 export type KeyTransportName = 'rsaes-pkcs1' | 'rsaes-oaep';
 
@@ -36,7 +36,7 @@ export function readKeyTransport(algorithm: AlgorithmIdentifier): KeyTransport {
   const { oid, parameters, node } = algorithm;
   switch (oid) {
     case OID.rsaEncryption:
-      if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of rsaEncryption'));
+      expectNullOrAbsent(parameters, 'parameters of rsaEncryption');
       return { name: 'rsaes-pkcs1' };
     case OID.rsaesOaep:
       if (parameters === undefined) throw node.fail('CMS_MALFORMED', 'RSAES-OAEP without its parameters');

@@ -3,10 +3,8 @@
  * reading. node:crypto does both. Refused: RC2 key wrap. Used by keyagreement.ts and sharedkeys.ts.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import type { AlgorithmIdentifier } from '../asn1/algorithm.js';
+import { type AlgorithmIdentifier, expectNullOrAbsent } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
-import { Tag } from '../asn1/tags.js';
-import { readNull } from '../asn1/values.js';
 import { concat, wipe } from '../bytes.js';
 import { unsupported } from './algorithms.js';
 
@@ -36,7 +34,7 @@ export function readKeyWrap(algorithm: AlgorithmIdentifier): KeyWrap {
   const { oid, parameters } = algorithm;
   const kind = WRAPS[oid];
   if (kind === undefined) throw unsupported(algorithm, 'key wrap with');
-  if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of a key wrap'));
+  expectNullOrAbsent(parameters, 'parameters of a key wrap');
   return { ...kind, oid };
 }
 

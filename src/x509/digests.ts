@@ -4,10 +4,10 @@
  * MD2, MD4, SHAKE256 of another length, and everything else. Used by signature.ts, pss.ts and CMS.
  */
 import { createHash, hash as nodeHash } from 'node:crypto';
-import type { AlgorithmIdentifier } from '../asn1/algorithm.js';
+import { type AlgorithmIdentifier, expectNullOrAbsent } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
-import { readNull, readSmallInteger } from '../asn1/values.js';
+import { readSmallInteger } from '../asn1/values.js';
 import { MailsealError } from '../errors.js';
 
 /** Hashes that RSA and ECDSA are made with today, and SHA-1, by the names that node:crypto takes. */
@@ -54,15 +54,32 @@ export function digestOid(name: DigestName): string {
   return OIDS.get(name) ?? (name === 'md5' ? OID.md5 : OID.shake256Len);
 }
 
+/**
+ * DigestAlgorithmIdentifier; its parameters are absent or NULL (RFC 5754 section 2).
+ * @param digest that the OID names
+ * @throws MailsealError UNSUPPORTED_ALGORITHM with the OID; ASN1_*
+ */
+export function readDigestAlgorithm(
+  { oid, parameters, node }: AlgorithmIdentifier,
+  digest = digestOf(oid),
+): DigestName {
+  if (digest === undefined) {
+    throw node.fail('UNSUPPORTED_ALGORITHM', `the digest ${describeOid(oid)}`, { oid });
+  }
+  expectNullOrAbsent(parameters, 'parameters of a digest');
+  return digest;
+}
+
 /** RFC 8419 2.3 and RFC 8702 3.1: SHAKE256 in CMS gives 512 bits. */
 const SHAKE256_BITS = 512;
 
 /**
- * digestAlgorithm of a CMS signer: its parameters are absent or NULL (RFC 5754 section 2), but for SHAKE256, where they
- * are absent or say how long the digest is.
+ * digestAlgorithm of a CMS signer, which may be MD5, and SHAKE256 too, whose parameters are absent or say how long the
+ * digest is.
  * @throws MailsealError UNSUPPORTED_ALGORITHM with the OID, CMS_MALFORMED, ASN1_*
  */
-export function readSignerDigest({ oid, parameters, node }: AlgorithmIdentifier): DigestName {
+export function readSignerDigest(algorithm: AlgorithmIdentifier): DigestName {
+  const { oid, parameters, node } = algorithm;
   if (oid === OID.shake256Len) {
     if (parameters === undefined)
       throw node.fail('CMS_MALFORMED', 'SHAKE256 without the length of its digest');
@@ -71,11 +88,7 @@ export function readSignerDigest({ oid, parameters, node }: AlgorithmIdentifier)
     throw node.fail('UNSUPPORTED_ALGORITHM', `SHAKE256 with ${bits} bits of digest`, { oid });
   }
   const digest = oid === OID.md5 ? 'md5' : oid === OID.shake256 ? 'shake256' : digestOf(oid);
-  if (digest === undefined) {
-    throw node.fail('UNSUPPORTED_ALGORITHM', `the digest ${describeOid(oid)}`, { oid });
-  }
-  if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of a digest'));
-  return digest;
+  return readDigestAlgorithm(algorithm, digest);
 }
 
 /** @throws MailsealError UNSUPPORTED_ALGORITHM where this build of OpenSSL lacks the digest */

@@ -7,11 +7,11 @@
  * are exported by keys.ts.
  */
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { expectNullOrAbsent, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
-import { readBitOctets, readNull, readOid } from '../asn1/values.js';
+import { readBitOctets, readOid } from '../asn1/values.js';
 import { buffer, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type Curve, type CurveName, checkPointForm, curveOf, uncompressed } from './curves.js';
@@ -75,7 +75,7 @@ export function readKeyType(node: DerNode): KeyType {
   switch (algorithm) {
     case 'rsa':
       // RFC 3279 2.3.1 wants NULL; absent ones exist and mean the same.
-      if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of rsaEncryption'));
+      expectNullOrAbsent(parameters, 'parameters of rsaEncryption');
       return { algorithm, oid };
     case 'rsa-pss':
       return parameters === undefined

@@ -6,11 +6,9 @@
  * Used by path validation for certificates and by CMS for signers.
  */
 import { constants, createPublicKey, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
-import { readAlgorithmIdentifier } from '../asn1/algorithm.js';
+import { expectNullOrAbsent, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
-import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
-import { readNull } from '../asn1/values.js';
 import { buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { DigestName } from './digests.js';
@@ -88,7 +86,7 @@ export function readSignatureAlgorithm(node: DerNode, digest?: DigestName): Sign
       if (parameters === undefined) throw node.fail('X509_MALFORMED', 'RSASSA-PSS without its parameters');
       return { kind, oid, ...readPssParameters(parameters) };
     case 'rsa-pkcs1':
-      if (parameters !== undefined) readNull(parameters.expect(Tag.NULL, 'parameters of an RSA signature'));
+      expectNullOrAbsent(parameters, 'parameters of an RSA signature');
       break;
     default:
       if (parameters !== undefined) {
