@@ -1,6 +1,6 @@
 /** RC2 and DES in CBC mode (assembly/cbc.ts), for the contents of old mail. Exported by wasm.ts; used by CMS. */
 import { MailsealError } from '../errors.js';
-import { core, octets, renewViews, reserve } from './instance.js';
+import { core, octets, place, renewViews, reserve } from './instance.js';
 
 // The numbers of assembly/pfx.ts.
 const CIPHERS = { 'des-cbc': 2, 'rc2-cbc': 3 } as const;
@@ -25,12 +25,9 @@ export function decryptCbc(
   if (iv.length !== 8) throw new RangeError('iv must be 8 octets');
   const base = reserve(0);
   try {
-    const keyPtr = reserve(key.length);
-    const ivPtr = reserve(iv.length);
-    const dataPtr = reserve(data.length);
-    octets.set(key, keyPtr);
-    octets.set(iv, ivPtr);
-    octets.set(data, dataPtr);
+    const keyPtr = place(key);
+    const ivPtr = place(iv);
+    const dataPtr = place(data);
     const status = core.decryptCbc(
       CIPHERS[cipher],
       keyPtr,

@@ -1,7 +1,7 @@
 /**
  * The instance of dist/core.wasm, its arena and the views on its memory. With its neighbours here and wasm.ts, which
  * is what the layers above import, all that knows WebAssembly. Everything is synchronous, and a call is: base =
- * reserve(0) · reserve and copy in · kernel · copy out · core.wipe(base) in `finally`, so that nothing of a call stays
+ * reserve(0) · reserve and copy in (place) · kernel · copy out · core.wipe(base) in `finally`, so that nothing of a call stays
  * in WASM memory.
  */
 import { readFileSync } from 'node:fs';
@@ -98,5 +98,13 @@ export function reserve(size: number): number {
   const pointer = size < 0xffff_0000 ? core.reserve(size) >>> 0 : 0;
   if (pointer === 0) throw new MailsealError('LIMIT_LENGTH', `${size} octets do not fit in memory`);
   renewViews();
+  return pointer;
+}
+
+/** Reserves octets for these and copies them in.
+ * @throws MailsealError LIMIT_LENGTH if memory is exhausted */
+export function place(bytes: Uint8Array): number {
+  const pointer = reserve(bytes.length);
+  octets.set(bytes, pointer);
   return pointer;
 }

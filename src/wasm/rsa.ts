@@ -3,7 +3,7 @@
  * (assembly/rsaunwrap.ts) and RSAES-OAEP (assembly/oaep.ts). Exported by wasm.ts; used by the key transport of CMS.
  */
 import { assertBytes } from '../bytes.js';
-import { core, octets, reserve } from './instance.js';
+import { core, octets, place, reserve } from './instance.js';
 
 /**
  * RSAES-PKCS1-v1_5 unpadding (RFC 8017 7.2.2) with implicit rejection (RFC 3218), in constant time.
@@ -19,10 +19,8 @@ export function rsaUnwrapPkcs1(em: Uint8Array, keyLength: number, fallback: Uint
   if (fallback.length !== keyLength) throw new RangeError('fallback must be keyLength octets');
   const base = reserve(0);
   try {
-    const emPtr = reserve(em.length);
-    const output = reserve(keyLength);
-    octets.set(em, emPtr);
-    octets.set(fallback, output);
+    const emPtr = place(em);
+    const output = place(fallback);
     core.unwrapPkcs1(emPtr, em.length, output, keyLength);
     return octets.slice(output, output + keyLength);
   } finally {
@@ -54,14 +52,10 @@ export function rsaUnwrapOaep(
   }
   const base = reserve(0);
   try {
-    const emPtr = reserve(em.length);
-    const hashPtr = reserve(labelHash.length);
-    const maskPtr = reserve(mask.length);
-    const output = reserve(fallback.length);
-    octets.set(em, emPtr);
-    octets.set(labelHash, hashPtr);
-    octets.set(mask, maskPtr);
-    octets.set(fallback, output);
+    const emPtr = place(em);
+    const hashPtr = place(labelHash);
+    const maskPtr = place(mask);
+    const output = place(fallback);
     core.unwrapOaep(emPtr, em.length, hashPtr, labelHash.length, maskPtr, output, fallback.length);
     return octets.slice(output, output + fallback.length);
   } finally {
