@@ -2,7 +2,7 @@
 import { latin1, readPem, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type KeyStore, openKeyStore, readSealKey } from '../keystore/store.js';
-import { type PfxContents, readPfx } from '../pfx/read.js';
+import { type PfxContents, readPfx, wipeKeys } from '../pfx/read.js';
 import { Certificate } from '../x509/certificate.js';
 import { inFile, readInput, readPasswordFile } from './files.js';
 import { askPassword } from './terminal.js';
@@ -108,10 +108,6 @@ export async function withPfx<T>(
   } finally {
     wipeKeys(contents);
   }
-}
-
-export function wipeKeys({ entries }: PfxContents): void {
-  for (const { privateKey } of entries) privateKey.wipe();
 }
 
 /** Whether it is text with a PEM block in it; a mail may be that too. DER of all that matters begins with a SEQUENCE. */

@@ -10,7 +10,7 @@ import { Recorder, type StoreRecord, serves } from '../keystore/recorder.js';
 import type { SealerState } from '../keystore/seal.js';
 import type { KeyPurpose, StoreEntry } from '../keystore/store.js';
 import { readPfxBatch } from '../pfx/bulk.js';
-import type { PfxContents, PfxOptions } from '../pfx/read.js';
+import { type PfxContents, type PfxOptions, wipeKeys } from '../pfx/read.js';
 import { fileKey } from './identity.js';
 import { type ImportError, plainError } from './report.js';
 
@@ -201,10 +201,6 @@ const suits = ({ certificate, purpose }: StoreEntry): boolean =>
 function unsuitable({ certificate, purpose }: StoreEntry): MailsealError {
   const message = `${certificate.subject} is to be used for ${purpose} only, and its certificate is not for that`;
   return new MailsealError('KEY_UNSUITABLE', message);
-}
-
-function wipeKeys({ entries }: PfxContents): void {
-  for (const { privateKey } of entries) privateKey.wipe();
 }
 
 /** Synchronous: a thread has nothing else to do, and the asynchronous way costs several times as much. */

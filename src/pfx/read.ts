@@ -57,6 +57,10 @@ export function readPfx(bytes: Uint8Array, password: string, options: PfxOptions
   }
 }
 
+export function wipeKeys({ entries }: PfxContents): void {
+  for (const { privateKey } of entries) privateKey.wipe();
+}
+
 interface CertificateBag {
   readonly certificate: Certificate;
   readonly attributes: BagAttributes;
