@@ -1,7 +1,8 @@
 /** `mailseal import`: PFX files into a key store. inputs.ts finds them, csv.ts has their passwords. */
 import { basename } from 'node:path';
 import { MailsealError } from '../errors.js';
-import { type ImportInput, type ImportReport, importPfx } from '../import.js';
+import { type ImportReport, sum } from '../import/report.js';
+import { type ImportInput, importPfx } from '../import.js';
 import { PasswordList, type Use } from './csv.js';
 import { failure, findFiles } from './inputs.js';
 import { passwordFor, requireStore, type StoreOptions, withStore } from './keys.js';
@@ -24,7 +25,7 @@ export async function importCommand(paths: string[], options: ImportOptions): Pr
   requireStore(options);
   const { user, workers, maxCost, allowNoMac = false, dryRun = false } = options;
   const { inputs, failed, passedOver } = await listInputs(paths, options);
-  const report = await withStore(options, dryRun ? 'scratch' : true, async (store) => {
+  const imported = await withStore(options, dryRun ? 'scratch' : true, async (store) => {
     const shown = progress(inputs.length, 'files');
     try {
       return await importPfx(store, inputs, {
@@ -37,9 +38,8 @@ export async function importCommand(paths: string[], options: ImportOptions): Pr
       shown.stop();
     }
   });
-  for (const row of failed) report.rows.push(row);
-  report.totals.failed += failed.length;
-  report.totals.files += failed.length;
+  const rows = [...imported.rows, ...failed];
+  const report = { rows, totals: sum(rows) };
   if (options.json) printJson({ ...report, passedOver, dryRun });
   else printImport(report, passedOver, dryRun);
   if (report.totals.failed > 0) process.exitCode = 1;

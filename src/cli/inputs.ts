@@ -6,7 +6,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { MailsealError } from '../errors.js';
-import type { ImportRow } from '../import.js';
+import { failed, type ImportRow } from '../import/report.js';
 import { ioError, isPfxFile, readSecretText } from './files.js';
 
 export interface Found {
@@ -103,9 +103,5 @@ class Search implements Found {
 /** The row of a file that did not come to be imported. */
 export const failure = (name: string, { code, message }: MailsealError): ImportRow => ({
   name,
-  outcome: 'failed',
-  keys: 0,
-  certificates: 0,
-  skipped: [],
-  error: { code, message },
+  ...failed({ code, message }),
 });
