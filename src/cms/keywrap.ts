@@ -5,7 +5,8 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { type AlgorithmIdentifier, expectNullOrAbsent } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
-import { concat, wipe } from '../bytes.js';
+import { concat } from '../bytes.js';
+import { finished } from '../pbe/native.js';
 import { unsupported } from './algorithms.js';
 
 interface WrapKind {
@@ -67,15 +68,5 @@ export function wrapKey(wrap: KeyWrap, key: Uint8Array, contentKey: Uint8Array):
  * @returns the content key, which the caller wipes; undefined if what is wrapped is not whole
  */
 export function unwrapKey(wrap: KeyWrap, key: Uint8Array, encryptedKey: Uint8Array): Uint8Array | undefined {
-  const engine = createDecipheriv(wrap.cipher, key, ivOf(wrap));
-  const parts: Uint8Array[] = [];
-  try {
-    parts.push(engine.update(encryptedKey));
-    parts.push(engine.final());
-    return concat(parts);
-  } catch {
-    return undefined;
-  } finally {
-    wipe(...parts);
-  }
+  return finished(createDecipheriv(wrap.cipher, key, ivOf(wrap)), encryptedKey);
 }

@@ -1,7 +1,7 @@
 /**
  * The rare part of password-based encryption, by node:crypto: PBKDF1 (RFC 8018 5.1), scrypt (RFC 7914), PBKDF2 and the
  * PKCS#12 key derivation (RFC 7292 appendix B.2) with digests that WASM does not have; ciphers likewise. One job after
- * the other, each derivation done anew: such files are few. Called by jobs.ts.
+ * the other, each derivation done anew: such files are few. Called by jobs.ts; `finished` by key wraps too.
  */
 import { createDecipheriv, createHmac, type Decipher, pbkdf2Sync, scryptSync } from 'node:crypto';
 import { concat, constantTimeEqual, copy, wipe } from '../bytes.js';
@@ -87,7 +87,8 @@ function decryptWith(job: DecryptJob, key: Uint8Array, iv: Uint8Array): Uint8Arr
   }
 }
 
-function finished(decipher: Decipher, data: Uint8Array): Uint8Array | undefined {
+/** All that a decipher gives; undefined if the padding or the tag is wrong, or what is wrapped is not whole. */
+export function finished(decipher: Decipher, data: Uint8Array): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
   try {
     parts.push(decipher.update(data));
