@@ -12,7 +12,7 @@ import { writeDer } from '../asn1/write.js';
 import { assertBytes, copy, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
-import { curveOf, uncompressed } from '../x509/curves.js';
+import { curveOf, rawPoint } from '../x509/curves.js';
 import { computeDigest } from '../x509/digests.js';
 import type { HandleDecryption, HandleSignature, KeyHandle, PublicKey } from '../x509/keys.js';
 import { readRsaPublic } from '../x509/rsa.js';
@@ -83,7 +83,7 @@ function schemeOf(plan: Plan): SignatureScheme {
  * in this form by chance once in 2^48 signatures; then this one does not verify.
  */
 function ecdsaDer(signature: Uint8Array, { curveOid }: PublicKey): Uint8Array {
-  const size = (curveOid === undefined ? undefined : curveOf(curveOid)?.size) ?? 0;
+  const size = curveOf(curveOid)?.size ?? 0;
   if (signature.length !== 2 * size) return signature;
   return writeDer((w) =>
     w.sequence((w) => {
@@ -165,9 +165,8 @@ export async function unwrapAgreedWithHandle(
  */
 function checkedPeer(own: PublicKey, { bits }: KeyAgreement): PublicKey | undefined {
   const { algorithm, curveOid } = own;
-  const curve = curveOid === undefined ? undefined : curveOf(curveOid);
   try {
-    const peer = publicKeyLike(own, curve === undefined ? bits : uncompressed(curve, bits));
+    const peer = publicKeyLike(own, rawPoint(curveOid, bits));
     const publicKey = peer.keyObject;
     if (algorithm === 'x25519') diffieHellman({ ...generateKeyPairSync('x25519'), publicKey });
     if (algorithm === 'x448') diffieHellman({ ...generateKeyPairSync('x448'), publicKey });

@@ -281,7 +281,7 @@ export function writeKeyAgreement(
 ): Uint8Array {
   const { publicKey } = certificate;
   const { algorithmOid, curveOid } = publicKey;
-  const curve = curveOid === undefined ? undefined : curveOf(curveOid);
+  const curve = curveOf(curveOid);
   const kdf = kdfFor(publicKey);
   const wrap = aesKeyWrap(contentKey.length);
   const { secret, bits } = agree(certificate, curve);

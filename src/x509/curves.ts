@@ -46,8 +46,9 @@ const CURVES: readonly Curve[] = [
 
 const byOid = new Map(CURVES.map((curve) => [curve.oid, curve]));
 
-export function curveOf(oid: string): Curve | undefined {
-  return byOid.get(oid);
+/** @param oid undefined of a key that names no curve */
+export function curveOf(oid: string | undefined): Curve | undefined {
+  return oid === undefined ? undefined : byOid.get(oid);
 }
 
 /** Octets of ECPoint, by their first one: 04 uncompressed, 02 and 03 compressed (RFC 5480 2.2; no hybrid form). */
@@ -68,6 +69,12 @@ export function uncompressed(curve: Curve, point: Uint8Array): Uint8Array {
   } catch (cause) {
     throw new MailsealError('KEY_MALFORMED', `not a point on ${curve.name}`, { cause });
   }
+}
+
+/** Octets of a public key as others take them: a point of one of these curves uncompressed, all else as it is. */
+export function rawPoint(curveOid: string | undefined, bits: Uint8Array): Uint8Array {
+  const curve = curveOf(curveOid);
+  return curve === undefined ? bits : uncompressed(curve, bits);
 }
 
 /** The scalar in the length RFC 5915 section 3 wants. Writers that dropped or added leading zeros exist. */

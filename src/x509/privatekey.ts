@@ -228,7 +228,7 @@ function readEcMaterial(type: KeyType, node: DerNode, secrets: Uint8Array[]): Ma
     throw node.fail('KEY_MALFORMED', `an EC key on ${type.curveOid} and on ${innerOid}`);
   }
   const curveOid = type.curveOid ?? innerOid;
-  const curve = curveOid === undefined ? undefined : curveOf(curveOid);
+  const curve = curveOf(curveOid);
   if (curve === undefined) throw unsupportedKey({ ...type, ...(curveOid && { curveOid }) });
   const d = fixedScalar(curve, scalar);
   secrets.push(d);

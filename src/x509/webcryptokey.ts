@@ -9,7 +9,7 @@
  */
 import { OID } from '../asn1/oids.js';
 import { MailsealError } from '../errors.js';
-import { curveOf, uncompressed } from './curves.js';
+import { curveOf, rawPoint } from './curves.js';
 import type { DigestName } from './digests.js';
 import type { HandleDecryption, HandleSignature, KeyHandle } from './keyhandle.js';
 import { type KeyAlgorithm, PublicKey } from './publickey.js';
@@ -124,7 +124,7 @@ export function webCryptoKey(crypto: WebCrypto, privateKey: WebCryptoKey, public
           const { algorithm, curveOid } = peer;
           const size = curveOid === undefined ? peer.bits.length : curveOf(curveOid)?.size;
           const named = { name, ...(algorithm === 'ec' && curve !== undefined && { namedCurve: curve }) };
-          const other = await subtle.importKey('raw', rawPoint(peer), named, true, []);
+          const other = await subtle.importKey('raw', rawPoint(curveOid, peer.bits), named, true, []);
           return new Uint8Array(
             await subtle.deriveBits({ name, public: other }, privateKey, (size ?? 0) * 8),
           );
@@ -136,11 +136,6 @@ export function webCryptoKey(crypto: WebCrypto, privateKey: WebCryptoKey, public
 /** Implementations have names of their own for the curves that the API does not have: K-256, brainpoolP256r1. */
 const isCurve = ({ curve }: PublicKey, named: string | undefined): boolean =>
   curve !== undefined && (named === curve || !named?.startsWith('P-'));
-
-function rawPoint({ curveOid, bits }: PublicKey): Uint8Array {
-  const curve = curveOid === undefined ? undefined : curveOf(curveOid);
-  return curve === undefined ? bits : uncompressed(curve, bits);
-}
 
 /** A field of a CryptoKey's algorithm, which depends on its name; `hash` is an object with a name. */
 function ofAlgorithm({ algorithm }: WebCryptoKey, field: 'hash' | 'namedCurve'): string | undefined {
