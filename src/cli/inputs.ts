@@ -71,8 +71,9 @@ class Search implements Found {
    */
   find(path: string, named: boolean): void {
     try {
-      if (statSync(path).isDirectory()) this.#findBelow(path);
-      else if (named || NAMED_PFX.test(path) || (statSync(path).isFile() && isPfxFile(path))) {
+      const status = statSync(path);
+      if (status.isDirectory()) this.#findBelow(path);
+      else if (named || NAMED_PFX.test(path) || (status.isFile() && isPfxFile(path))) {
         this.#add(path);
       } else this.passedOver.push(path);
     } catch (error) {
