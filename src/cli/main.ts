@@ -5,6 +5,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { ENCRYPTION_CIPHERS } from '../cms/ciphers.js';
 import { MailsealError } from '../errors.js';
 import { MAX_WORKERS } from '../import.js';
+import { COST_LIMIT } from '../pfx/plan.js';
 import { PFX_PROFILES } from '../pfx/write.js';
 import { HEADER_POLICIES } from '../smime/headerpolicy.js';
 import { exportCommand } from './export.js';
@@ -33,6 +34,12 @@ const legacyDisplay = () =>
   new Option('--legacy-display', 'with a policy: hidden fields into the text as well, for old mail programs');
 const message = () => new Argument('<file>', 'mail, PEM, DER or BER; - for standard input');
 const mail = () => new Argument('<file>', 'mail or MIME entity; - for standard input');
+
+const wholeNumber = (least: number, most: number) => (text: string) => {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= least && number <= most) return number;
+  throw new InvalidArgumentError(`It is a number from ${least} to ${most}.`);
+};
 
 const PASSWORD_HELP =
   '\nA password comes from --password-file, from MAILSEAL_PASSWORD, or is asked for without echo.';
@@ -77,18 +84,14 @@ command('import', 'Import PFX files into a key store: files, folders with all be
   .addOption(passwordFile('every PFX file'))
   .option('--user <address>', 'whose keys they are; by default, of each mail address in a certificate')
   .addOption(
-    new Option('--workers <number>', 'threads; by default one for each core').argParser((text) => {
-      const workers = Number(text);
-      if (/^\d+$/.test(text) && workers <= MAX_WORKERS) return workers;
-      throw new InvalidArgumentError(`It is a number from 0 to ${MAX_WORKERS}.`);
-    }),
+    new Option('--workers <number>', 'threads; by default one for each core').argParser(
+      wholeNumber(0, MAX_WORKERS),
+    ),
   )
   .addOption(
-    new Option('--max-cost <blocks>', 'most hash blocks that opening a file may cost').argParser((text) => {
-      const cost = Number(text);
-      if (/^\d+$/.test(text) && cost >= 1 && cost <= 0x7fff_ffff) return cost;
-      throw new InvalidArgumentError('It is a number from 1 to 2147483647.');
-    }),
+    new Option('--max-cost <blocks>', 'most hash blocks that opening a file may cost').argParser(
+      wholeNumber(1, COST_LIMIT),
+    ),
   )
   .option('--allow-no-mac', 'take files without a MAC too, which anyone may have made or changed')
   .option('--dry-run', 'open the files and report what would come of them, but write nothing')

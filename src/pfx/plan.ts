@@ -32,6 +32,9 @@ import {
  */
 export const MAX_PFX_COST = 100_000_000;
 
+/** The most that {@link PfxOptions.maxCost} may be. */
+export const COST_LIMIT = 2 ** 31 - 1;
+
 /** Most keys and certificates of a file: each key is compared with each certificate, and with each other key. */
 export const MAX_PFX_BAGS = 10_000;
 export const MAX_PFX_KEYS = 1_000;
@@ -300,8 +303,8 @@ function alike(a: PasswordOctets, b: PasswordOctets, kdfs: readonly Kdf[]): bool
 
 /** @throws RangeError */
 export function checkedCost(maxCost = MAX_PFX_COST): number {
-  if (!Number.isInteger(maxCost) || maxCost < 1 || maxCost > 0x7fff_ffff) {
-    throw new RangeError('maxCost must be an integer from 1 to 2147483647');
+  if (!Number.isInteger(maxCost) || maxCost < 1 || maxCost > COST_LIMIT) {
+    throw new RangeError(`maxCost must be an integer from 1 to ${COST_LIMIT}`);
   }
   return maxCost;
 }
