@@ -236,6 +236,7 @@ export const agreementSchemes = (publicKey: PublicKey): string[] => Object.value
 /**
  * How to agree on a key with the owner of this one, who may have said which schemes they read. The digest has the strength
  * of the curve (RFC 5753 8), or is the strongest of theirs.
+ * @param publicKey one that {@link canAgree}
  * @param declared dotted OIDs, among others
  * @returns `asDeclared`: it is one of theirs
  */
@@ -255,16 +256,12 @@ export function agreementFor(
 function usualHash({ algorithm, curveOid }: PublicKey): KdfHash {
   if (algorithm === 'x25519') return 'sha256';
   if (algorithm === 'x448') return 'sha512';
-  const { size } = curveOf(curveOid as string) as Curve;
-  return size <= 32 ? 'sha256' : size <= 48 ? 'sha384' : 'sha512';
+  return curveOf(curveOid)?.digest as KdfHash;
 }
 
-/** Curves that nothing is encrypted to: too short, or not among those of S/MIME. */
-const NOT_WRITTEN: readonly string[] = ['P-224', 'secp256k1'];
-
 /** Whether a content key can be encrypted to this key by agreement. */
-export function canAgree({ algorithm, curve }: PublicKey): boolean {
-  if (algorithm === 'ec') return curve !== undefined && !NOT_WRITTEN.includes(curve);
+export function canAgree({ algorithm, curveOid }: PublicKey): boolean {
+  if (algorithm === 'ec') return curveOf(curveOid)?.digest !== undefined;
   return algorithm === 'x25519' || algorithm === 'x448';
 }
 

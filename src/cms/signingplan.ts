@@ -10,14 +10,9 @@ import type { DerWriter } from '../asn1/write.js';
 import { assertOneOf, buffer, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { curveOf } from '../x509/curves.js';
 import { digestOid } from '../x509/digests.js';
-import {
-  type AnyPrivateKey,
-  assertKeyHandle,
-  type CurveName,
-  PrivateKey,
-  type PublicKey,
-} from '../x509/keys.js';
+import { type AnyPrivateKey, assertKeyHandle, PrivateKey, type PublicKey } from '../x509/keys.js';
 import { ML_DSA, type MlDsaAlgorithm } from '../x509/mldsa.js';
 import { type PssParameters, writePssParameters } from '../x509/pss.js';
 import { unsupportedCurve } from '../x509/signature.js';
@@ -56,19 +51,6 @@ export type Plan =
   | { readonly kind: 'rsa-pss'; readonly digest: SigningDigest; readonly pss: PssParameters }
   | { readonly kind: 'ed25519' | 'ed448' | MlDsaAlgorithm; readonly digest: MessageDigest };
 
-/** RFC 5754 section 3.3: the hash that is as strong as the curve. */
-const CURVE_DIGESTS: Partial<Readonly<Record<CurveName, SigningDigest>>> = {
-  'P-256': 'sha256',
-  'P-384': 'sha384',
-  'P-521': 'sha512',
-  brainpoolP256r1: 'sha256',
-  brainpoolP384r1: 'sha384',
-  brainpoolP512r1: 'sha512',
-  brainpoolP256t1: 'sha256',
-  brainpoolP384t1: 'sha384',
-  brainpoolP512t1: 'sha512',
-};
-
 export function planFor(signer: Signer<AnyPrivateKey>, now: Date): Plan {
   const { privateKey, certificate, digest, scheme, encryptionCertificate } = signer;
   const { subject, keyUsage, publicKey } = certificate;
@@ -96,7 +78,7 @@ function checkEncryptionCertificate(certificate: Certificate, now: Date): void {
 }
 
 function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: SigningScheme): Plan {
-  const { algorithm, algorithmOid: oid, curve, pss } = publicKey;
+  const { algorithm, algorithmOid: oid, curve, curveOid, pss } = publicKey;
   switch (algorithm) {
     case 'rsa':
       if (scheme !== 'rsassa-pss') return { kind: 'rsa-pkcs1', digest: digest ?? 'sha256' };
@@ -108,7 +90,7 @@ function planForKey(publicKey: PublicKey, digest?: SigningDigest, scheme?: Signi
       return planPss(pss, digest);
     case 'ec': {
       if (curve === 'secp256k1') throw unsupportedCurve();
-      const fitting = curve && CURVE_DIGESTS[curve];
+      const fitting = curveOf(curveOid)?.digest;
       if (fitting === undefined) {
         const message = `signing with EC keys on ${curve ?? 'this curve'}`;
         throw new MailsealError('UNSUPPORTED_ALGORITHM', message, { oid });

@@ -28,20 +28,32 @@ export interface Curve {
   readonly size: number;
   /** Whether Node imports it as a JWK; all others go through DER, which costs 160 to 500 µs more. */
   readonly jwk: boolean;
+  /**
+   * As strong as the curve (RFC 5754 section 3.3, RFC 5753 section 8). Absent: CMS neither signs nor encrypts with it, as it
+   * is too short, or not among those of S/MIME.
+   */
+  readonly digest?: 'sha256' | 'sha384' | 'sha512';
 }
 
+/** RFC 5639; OpenSSL has the same names. */
+const brainpool = (
+  name: CurveName & `brainpool${string}`,
+  size: number,
+  digest: NonNullable<Curve['digest']>,
+): Curve => ({ name, oid: OID[name], openssl: name, size, jwk: false, digest });
+
 const CURVES: readonly Curve[] = [
-  { name: 'P-256', oid: OID.secp256r1, openssl: 'prime256v1', size: 32, jwk: true },
-  { name: 'P-384', oid: OID.secp384r1, openssl: 'secp384r1', size: 48, jwk: true },
-  { name: 'P-521', oid: OID.secp521r1, openssl: 'secp521r1', size: 66, jwk: true },
+  { name: 'P-256', oid: OID.secp256r1, openssl: 'prime256v1', size: 32, jwk: true, digest: 'sha256' },
+  { name: 'P-384', oid: OID.secp384r1, openssl: 'secp384r1', size: 48, jwk: true, digest: 'sha384' },
+  { name: 'P-521', oid: OID.secp521r1, openssl: 'secp521r1', size: 66, jwk: true, digest: 'sha512' },
   { name: 'P-224', oid: OID.secp224r1, openssl: 'secp224r1', size: 28, jwk: false },
   { name: 'secp256k1', oid: OID.secp256k1, openssl: 'secp256k1', size: 32, jwk: false },
-  { name: 'brainpoolP256r1', oid: OID.brainpoolP256r1, openssl: 'brainpoolP256r1', size: 32, jwk: false },
-  { name: 'brainpoolP384r1', oid: OID.brainpoolP384r1, openssl: 'brainpoolP384r1', size: 48, jwk: false },
-  { name: 'brainpoolP512r1', oid: OID.brainpoolP512r1, openssl: 'brainpoolP512r1', size: 64, jwk: false },
-  { name: 'brainpoolP256t1', oid: OID.brainpoolP256t1, openssl: 'brainpoolP256t1', size: 32, jwk: false },
-  { name: 'brainpoolP384t1', oid: OID.brainpoolP384t1, openssl: 'brainpoolP384t1', size: 48, jwk: false },
-  { name: 'brainpoolP512t1', oid: OID.brainpoolP512t1, openssl: 'brainpoolP512t1', size: 64, jwk: false },
+  brainpool('brainpoolP256r1', 32, 'sha256'),
+  brainpool('brainpoolP384r1', 48, 'sha384'),
+  brainpool('brainpoolP512r1', 64, 'sha512'),
+  brainpool('brainpoolP256t1', 32, 'sha256'),
+  brainpool('brainpoolP384t1', 48, 'sha384'),
+  brainpool('brainpoolP512t1', 64, 'sha512'),
 ];
 
 const byOid = new Map(CURVES.map((curve) => [curve.oid, curve]));
