@@ -201,11 +201,7 @@ export function protects(
   const digest = readAlgorithmIdentifier(reader.next(Tag.SEQUENCE, 'digestAlgorithm'));
   const signature = reader.next(contextConstructed(1), 'signatureAlgorithm');
   reader.end();
-  const inner = signature.reader(contextConstructed(1), 'signatureAlgorithm');
-  const oid = readOid(inner.next(Tag.OID, 'algorithm'));
-  const parameters = inner.more ? inner.any('parameters') : undefined;
-  inner.end();
-  const named = { oid, parameters, node: signature };
+  const named = readAlgorithmIdentifier(signature, 'signatureAlgorithm', contextConstructed(1));
   return sameAlgorithm(digest, digestAlgorithm) && sameAlgorithm(named, signatureAlgorithm);
 }
 
