@@ -343,6 +343,26 @@ describe('encrypted mail, hp="cipher"', () => {
     expect(found(opened).fields.map(({ name }) => name)).toContain('Subject');
   });
 
+  it.each([
+    ['a mail', MAIL],
+    [
+      'one whose fields only `headers` finds',
+      MAIL.replace('Keywords:', `Keywords: ${'word,\r\n '.repeat(3400)}`),
+    ],
+  ])(
+    'of %s, message and headers are the same whichever is asked for first, and made once',
+    async (_, mail) => {
+      const opaque = await signed(mail, { protectHeaders: 'baseline', detached: false });
+      const sealed = await encrypt(opaque, { recipients });
+      const [one, other] = [await decrypt(sealed, { keys }), await decrypt(sealed, { keys })];
+      const { headers } = one;
+      const { message } = one;
+      expect({ message: other.message, headers: other.headers }).toEqual({ message, headers });
+      expect(headers).toBeDefined();
+      expect([one.headers === headers, one.message === message]).toEqual([true, true]);
+    },
+  );
+
   it('HP-Outer is folded where its line would be too long, and read so', async () => {
     const long = MAIL.replace('Subject: The', `X-Long: ${'x'.repeat(985)}\r\nSubject: The`);
     const opened = await decrypt(await encrypt(bytes(long), { recipients, protectHeaders: 'baseline' }), {
