@@ -171,6 +171,11 @@ export class DerWriter {
     this.#primitive(tag & 0xff, content);
   }
 
+  /** A SEQUENCE or SET under another tag, whose components `build` writes. */
+  constructed(tag: Tag, build: Build): void {
+    this.#constructed(tag & 0xff, build);
+  }
+
   /** A value whose content octets are not copied before all is written. Not in a SET OF, which may be sorted. */
   big(tag: Tag, content: Pieces): void {
     this.#header(tag & 0xff, content.byteLength);

@@ -44,6 +44,7 @@ const IDENTIFIER_TYPES: readonly CertificateIdentifier['type'][] = [
 ];
 
 /**
+ * @param tag in place of SEQUENCE, or of the [0] of a subjectKeyIdentifier
  * @throws MailsealError KEY_UNSUITABLE if the certificate has no subjectKeyIdentifier and is to be named by one
  * @throws RangeError for a kind that is none
  */
@@ -51,10 +52,11 @@ export function writeIdentifier(
   w: DerWriter,
   certificate: Certificate,
   type: CertificateIdentifier['type'],
+  tag: TagType = type === 'issuerAndSerialNumber' ? Tag.SEQUENCE : context(0),
 ): void {
   assertOneOf(type, IDENTIFIER_TYPES, 'the kind of identifier');
   if (type === 'issuerAndSerialNumber') {
-    w.sequence((w) => {
+    w.constructed(tag, (w) => {
       w.raw(certificate.issuer.der);
       w.tagged(Tag.INTEGER, certificate.serialNumber);
     });
@@ -67,7 +69,7 @@ export function writeIdentifier(
       `the certificate of ${certificate.subject} has no subjectKeyIdentifier to name it by`,
     );
   }
-  w.tagged(context(0), keyIdentifier);
+  w.tagged(tag, keyIdentifier);
 }
 
 /**

@@ -318,12 +318,8 @@ function writeRecipient(
   certificate: Certificate,
   identifier: CertificateIdentifier['type'],
 ): void {
-  const encoded = writeDer((w) => writeIdentifier(w, certificate, identifier));
-  if (identifier === 'issuerAndSerialNumber') w.raw(encoded);
-  else {
-    encoded[0] = Tag.OCTET_STRING & 0xff;
-    w.implicitConstructed(0, (w) => w.raw(encoded));
-  }
+  if (identifier === 'issuerAndSerialNumber') writeIdentifier(w, certificate, identifier);
+  else w.implicitConstructed(0, (w) => writeIdentifier(w, certificate, identifier, Tag.OCTET_STRING));
 }
 
 /** A new key pair of the recipient's kind: its public half, and what both agree on. */

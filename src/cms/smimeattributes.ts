@@ -7,7 +7,7 @@
  */
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { describeOid, OID, oidName } from '../asn1/oids.js';
-import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
+import { context, contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readOctets, readOid } from '../asn1/values.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
@@ -109,9 +109,8 @@ export function writeEncryptionKeyPreference(
   certificate: Certificate,
   type: CertificateIdentifier['type'],
 ): void {
-  const encoded = writeDer((w) => writeIdentifier(w, certificate, type));
-  encoded[0] = type === 'issuerAndSerialNumber' ? contextConstructed(0) : 0x82;
-  w.raw(encoded);
+  const tag = type === 'issuerAndSerialNumber' ? contextConstructed(0) : context(2);
+  writeIdentifier(w, certificate, type, tag);
 }
 
 /** ESSCertID, ESSCertIDv2: the certificate that a signature is to be verified with. */
