@@ -1,5 +1,4 @@
 /** Public and private keys, for everything above x509. */
-export type { CurveName } from './curves.js';
 export {
   type AnyPrivateKey,
   assertKeyHandle,
