@@ -355,8 +355,7 @@ describe('encrypted mail, hp="cipher"', () => {
       const opaque = await signed(mail, { protectHeaders: 'baseline', detached: false });
       const sealed = await encrypt(opaque, { recipients });
       const [one, other] = [await decrypt(sealed, { keys }), await decrypt(sealed, { keys })];
-      const { headers } = one;
-      const { message } = one;
+      const { headers, message } = one; // headers first
       expect({ message: other.message, headers: other.headers }).toEqual({ message, headers });
       expect(headers).toBeDefined();
       expect([one.headers === headers, one.message === message]).toEqual([true, true]);
