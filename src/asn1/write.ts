@@ -19,6 +19,22 @@ export function writePieces(build: (writer: DerWriter) => void): Pieces {
   return writer.finishPieces();
 }
 
+/** A value in BER around content that comes in chunks: what stands before these, and what behind them. */
+export interface Around {
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+}
+
+/**
+ * Encodes what `build` writes around one {@link DerWriter.chunks}. What holds the chunks is of indefinite length (X.690
+ * 8.1.3.6), all else DER.
+ */
+export function writeAround(build: (writer: DerWriter) => void): Around {
+  const writer = new DerWriter();
+  build(writer);
+  return writer.finishAround();
+}
+
 type Build = (writer: DerWriter) => void;
 
 /** One value, encoded already or written when its turn comes. */
@@ -40,6 +56,10 @@ function* interleave(written: Uint8Array, big: readonly Big[]): Generator<Uint8A
   yield written.subarray(from);
 }
 
+const CONSTRUCTED = 0x20;
+const INDEFINITE = 0x80;
+const END_OF_CONTENTS = new Uint8Array(2);
+
 /** Octets kept free in front of a constructed value's content; moved up if its length needs more. */
 const SHORT_LENGTH = 1;
 
@@ -54,6 +74,8 @@ export class DerWriter {
   /** Content that is not in `out`, in the order of its places there. */
   readonly #big: Big[] = [];
   #bigLength = 0;
+  /** Where chunks come in; -1 if none do. */
+  #chunksAt = -1;
 
   /** The encoded octets, once; the writer's own copy, which may hold secrets, is wiped. */
   finish(): Uint8Array {
@@ -67,6 +89,12 @@ export class DerWriter {
     const big = this.#big;
     if (big.length === 0) return inPieces([written]);
     return { byteLength, [Symbol.iterator]: () => interleave(written, big) };
+  }
+
+  finishAround(): Around {
+    const at = this.#chunksAt;
+    const written = this.#take();
+    return { before: written.subarray(0, at), after: written.subarray(at) };
   }
 
   #take(): Uint8Array {
@@ -183,6 +211,13 @@ export class DerWriter {
     this.#bigLength += content.byteLength;
   }
 
+  /** A string whose octets come in chunks, each an OCTET STRING of its own (X.690 8.7.3). For {@link writeAround}. */
+  chunks(tag: Tag): void {
+    this.raw(Uint8Array.of((tag & 0xff) | CONSTRUCTED, INDEFINITE));
+    this.#chunksAt = this.#length;
+    this.raw(END_OF_CONTENTS);
+  }
+
   /** Octets that are encoded already. */
   raw(encoded: Uint8Array): void {
     assertBytes(encoded, 'encoded');
@@ -236,6 +271,11 @@ export class DerWriter {
     const { length: bigBefore } = this.#big;
     const bigLengthBefore = this.#bigLength;
     build(this);
+    if (this.#chunksAt >= start) {
+      this.#out[lengthAt] = INDEFINITE;
+      this.raw(END_OF_CONTENTS);
+      return;
+    }
     const size = this.#length - start + this.#bigLength - bigLengthBefore;
     const lengthSize = lengthOctets(size);
     if (lengthSize > SHORT_LENGTH) {

@@ -8,7 +8,7 @@ import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets, readOid } from '../asn1/values.js';
-import { type DerWriter, writePieces } from '../asn1/write.js';
+import { type Around, type DerWriter, writeAround, writePieces } from '../asn1/write.js';
 import type { Pieces } from '../bytes.js';
 
 export interface ContentInfo {
@@ -96,10 +96,22 @@ export function readEncryptedContentInfo(node: DerNode): EncryptedContentInfo {
 
 /** A ContentInfo whose content, a SEQUENCE, has the fields that `build` writes. */
 export function writeContentInfo(contentType: string, build: (w: DerWriter) => void): Pieces {
-  return writePieces((w) =>
-    w.sequence((w) => {
-      w.oid(contentType);
-      w.explicit(0, (w) => w.sequence(build));
-    }),
-  );
+  return writePieces(contentInfo(contentType, build));
+}
+
+/** The same around content that comes in chunks. */
+export function writeContentInfoAround(contentType: string, build: (w: DerWriter) => void): Around {
+  return writeAround(contentInfo(contentType, build));
+}
+
+const contentInfo = (contentType: string, build: (w: DerWriter) => void) => (w: DerWriter) =>
+  w.sequence((w) => {
+    w.oid(contentType);
+    w.explicit(0, (w) => w.sequence(build));
+  });
+
+/** What is written as the content: all of it, or undefined for what comes in chunks. */
+export function writeContent(w: DerWriter, tag: Tag, content: Pieces | undefined): void {
+  if (content === undefined) w.chunks(tag);
+  else w.big(tag, content);
 }

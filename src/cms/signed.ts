@@ -15,19 +15,23 @@ import type { Certificate } from '../x509/certificate.js';
 import { knownCertificate } from '../x509/known.js';
 import { readEncapsulated } from './content.js';
 import { SignerInfo } from './signerinfo.js';
-import { type SignerResult, signedOctets, Verifier } from './verification.js';
+import { type SignedOctets, type SignerResult, signedOctets, Verifier } from './verification.js';
 
 export { SignerInfo } from './signerinfo.js';
 export {
   type MessageDigest,
+  planSignatures,
   type SignDataOptions,
   type Signer,
   type SigningDigest,
   type SigningScheme,
   signData,
+  signedAround,
+  signedDetached,
   signedPieces,
+  signPlanned,
 } from './signing.js';
-export type { SignerResult } from './verification.js';
+export type { SignedOctets, SignerResult } from './verification.js';
 
 /** More signers are refused, more counter-signers not looked at: each costs a public-key operation. */
 export const MAX_SIGNERS = 64;
@@ -93,14 +97,30 @@ export interface VerifyOptions {
  * @throws MailsealError NOT_SIGNED without signers; CONTENT_MISSING; CONTENT_CHANGED if attached and given content differ
  */
 export function verifySignedData(signed: SignedData, options: VerifyOptions = {}): SignerResult[] {
-  if (signed.signerInfos.length === 0) {
-    throw signed.node.fail('NOT_SIGNED', 'SignedData without any signer');
-  }
-  const content = signedContent(signed, options.content);
-  const certificates = [...signed.certificates, ...(options.certificates ?? [])];
-  const verifier = new Verifier(certificates, MAX_SIGNERS - signed.signerInfos.length);
-  const octets = signedOctets(content, signed.contentType);
+  assertSigned(signed);
+  const octets = signedOctets(signedContent(signed, options.content), signed.contentType);
+  return verifySigners(signed, octets, options.certificates);
+}
+
+/**
+ * The same over content of which only digests may be known; that it is the one beside and inside the message is the
+ * caller's to see to.
+ */
+export function verifySigners(
+  signed: SignedData,
+  octets: SignedOctets,
+  further: readonly Certificate[] = [],
+): SignerResult[] {
+  assertSigned(signed);
+  const verifier = new Verifier(
+    [...signed.certificates, ...further],
+    MAX_SIGNERS - signed.signerInfos.length,
+  );
   return verifier.verify(signed.signerInfos, octets);
+}
+
+function assertSigned({ signerInfos, node }: SignedData): void {
+  if (signerInfos.length === 0) throw node.fail('NOT_SIGNED', 'SignedData without any signer');
 }
 
 function signedContent(signed: SignedData, given: Uint8Array | undefined): Uint8Array {

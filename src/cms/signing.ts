@@ -5,13 +5,13 @@
  */
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
-import { type DerWriter, writeDer } from '../asn1/write.js';
+import { type Around, type DerValue, type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, equal, inPieces, join, type Pieces } from '../bytes.js';
 import type { Certificate } from '../x509/certificate.js';
 import { digester } from '../x509/digests.js';
 import { type AnyPrivateKey, type KeyAlgorithm, PrivateKey } from '../x509/keys.js';
 import { attribute } from './attributes.js';
-import { writeContentInfo } from './content.js';
+import { writeContent, writeContentInfo, writeContentInfoAround } from './content.js';
 import { signWithHandle } from './handles.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { agreementSchemes, canAgree } from './keyagreement.js';
@@ -51,11 +51,13 @@ export interface SignDataOptions<Key extends AnyPrivateKey = PrivateKey> {
 
 /** {@link signedPieces} in one and at once, with keys of this process. */
 export function signData(content: Uint8Array, options: SignDataOptions): Uint8Array {
-  const statements = statementsOf(content, options);
-  const signatures = statements.map(({ signer, plan, attributes }) =>
-    signAttributes(signer, plan, attributes),
-  );
-  return join(writeSigned(content, options, statements, signatures).pieces);
+  assertBytes(content, 'content');
+  const planned = planSignatures(options);
+  const infos = statementsOf(planned, digester(content)).map((statement) => {
+    const { signer, plan, attributes } = statement;
+    return signerInfo(statement, signAttributes(signer, plan, attributes), planned.signerIdentifier);
+  });
+  return join(writeSigned(planned, infos, content));
 }
 
 export interface SignedPieces {
@@ -76,17 +78,52 @@ export async function signedPieces(
   content: Uint8Array,
   options: SignDataOptions<AnyPrivateKey>,
 ): Promise<SignedPieces> {
-  const statements = statementsOf(content, options);
-  const signatures: Uint8Array[] = [];
-  for (const { signer, plan, attributes } of statements) {
+  assertBytes(content, 'content');
+  const planned = planSignatures(options);
+  const infos = await signPlanned(planned, digester(content));
+  return { pieces: writeSigned(planned, infos, content), digests: planned.digests };
+}
+
+/** Who is to sign, and how: all that is known before the content is. */
+export interface PlannedSignatures<Key extends AnyPrivateKey = AnyPrivateKey> {
+  readonly options: SignDataOptions<Key>;
+  readonly plans: readonly { readonly signer: Signer<Key>; readonly plan: Plan }[];
+  /** The digests of the signers, each once. */
+  readonly digests: readonly MessageDigest[];
+  readonly signerIdentifier: CertificateIdentifier['type'];
+  readonly now: Date;
+}
+
+/** @throws as {@link signedPieces}, but for what keys outside of the process throw */
+export function planSignatures<Key extends AnyPrivateKey>(
+  options: SignDataOptions<Key>,
+): PlannedSignatures<Key> {
+  const { signers, now = new Date(), signerIdentifier = 'issuerAndSerialNumber' } = options;
+  if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
+  const plans = signers.map((signer) => ({ signer, plan: planFor(signer, now) }));
+  const digests = [...new Set(plans.map(({ plan }) => plan.digest))];
+  return { options, plans, digests, signerIdentifier, now };
+}
+
+/**
+ * @param digest of the content
+ * @returns SignerInfos
+ */
+export async function signPlanned(
+  planned: PlannedSignatures,
+  digest: (name: MessageDigest) => Uint8Array,
+): Promise<readonly DerValue[]> {
+  const infos: DerValue[] = [];
+  for (const statement of statementsOf(planned, digest)) {
+    const { signer, plan, attributes } = statement;
     const { privateKey, certificate } = signer;
-    signatures.push(
+    const signature =
       privateKey instanceof PrivateKey
         ? signAttributes({ privateKey, certificate }, plan, attributes)
-        : await signWithHandle(privateKey, certificate, plan, attributes),
-    );
+        : await signWithHandle(privateKey, certificate, plan, attributes);
+    infos.push(signerInfo(statement, signature, planned.signerIdentifier));
   }
-  return writeSigned(content, options, statements, signatures);
+  return infos;
 }
 
 /** What one signer signs, and how. */
@@ -99,15 +136,10 @@ interface Statement<Key extends AnyPrivateKey> {
 }
 
 function statementsOf<Key extends AnyPrivateKey>(
-  content: Uint8Array,
-  options: SignDataOptions<Key>,
+  { options, plans, signerIdentifier, now }: PlannedSignatures<Key>,
+  digest: (name: MessageDigest) => Uint8Array,
 ): Statement<Key>[] {
-  assertBytes(content, 'content');
-  const { signers, contentType = OID.data, now = new Date() } = options;
-  const { signingTime = now, signerIdentifier = 'issuerAndSerialNumber' } = options;
-  if (signers.length === 0) throw new RangeError('a signed message needs at least one signer');
-  const plans = signers.map((signer) => ({ signer, plan: planFor(signer, now) }));
-  const digest = digester(content);
+  const { contentType = OID.data, signingTime = now } = options;
   return plans.map(({ signer, plan }) => {
     const claims = { contentType, messageDigest: digest(plan.digest), signingTime, signerIdentifier };
     const algorithms = algorithmsOf(plan);
@@ -115,30 +147,34 @@ function statementsOf<Key extends AnyPrivateKey>(
   });
 }
 
-/** @param signatures in the order of the statements */
-function writeSigned(
-  content: Uint8Array,
-  options: SignDataOptions<AnyPrivateKey>,
-  statements: readonly Statement<AnyPrivateKey>[],
-  signatures: readonly Uint8Array[],
-): SignedPieces {
+const writeSigned = (planned: PlannedSignatures, infos: readonly DerValue[], content: Uint8Array): Pieces =>
+  writeContentInfo(OID.signedData, signedDataOf(planned, infos, inPieces([content])));
+
+/** A ContentInfo around content that comes in chunks, unless it is detached. Without SignerInfos only `before` is right. */
+export const signedAround = (planned: PlannedSignatures, infos: readonly DerValue[]): Around =>
+  writeContentInfoAround(OID.signedData, signedDataOf(planned, infos, undefined));
+
+/** A ContentInfo with a detached signature, in DER. */
+export const signedDetached = (planned: PlannedSignatures, infos: readonly DerValue[]): Uint8Array =>
+  join(writeContentInfo(OID.signedData, signedDataOf(planned, infos, undefined)));
+
+/** @param infos SignerInfos @param content undefined if it comes in chunks */
+function signedDataOf(
+  { options, digests }: PlannedSignatures,
+  infos: readonly DerValue[],
+  content: Pieces | undefined,
+): (w: DerWriter) => void {
   const { signers, detached = false, contentType = OID.data } = options;
-  const { signerIdentifier = 'issuerAndSerialNumber' } = options;
-  const digests = [...new Set(statements.map(({ plan }) => plan.digest))];
-  const signerInfos = statements.map((statement, i) =>
-    signerInfo(statement, signatures[i] as Uint8Array, signerIdentifier),
-  );
-  const pieces = writeContentInfo(OID.signedData, (w) => {
+  return (w) => {
     w.integer(versionOf(options));
     w.setOf(digests.map((digest) => (w) => writeDigestAlgorithm(w, digest)));
     w.sequence((w) => {
       w.oid(contentType);
-      if (!detached) w.explicit(0, (w) => w.big(Tag.OCTET_STRING, inPieces([content])));
+      if (!detached) w.explicit(0, (w) => writeContent(w, Tag.OCTET_STRING, content));
     });
     if (options.includeCertificates !== false) w.implicitSetOf(0, certificateSet(signers));
-    w.setOf(signerInfos);
-  });
-  return { pieces, digests };
+    w.setOf(infos);
+  };
 }
 
 /** CMSVersion of 5.1, for messages without attribute certificates and CRLs. */

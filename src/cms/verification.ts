@@ -53,6 +53,7 @@ export interface SignerResult {
 
 /** What is signed. */
 export interface SignedOctets {
+  /** Asked for where no attributes are signed. */
   readonly octets: Uint8Array;
   /** Dotted OID of the type of the content; undefined for a signature that is counter-signed, which has none. */
   readonly contentType: string | undefined;
