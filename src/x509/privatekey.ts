@@ -1,6 +1,6 @@
 /**
  * Private keys: PKCS#8 PrivateKeyInfo and OneAsymmetricKey (RFC 5208, RFC 5958) with RSA (RFC 8017 A.1.2), EC (RFC 5915),
- * an OKP (RFC 8410) or ML-DSA (RFC 9881: seed, expanded key or both) inside; PKCS#1 and SEC 1 keys as such for PEM files
+ * an OKP (RFC 8410), ML-DSA (RFC 9881) or ML-KEM (RFC 9935; both: seed, expanded key or the two) inside; PKCS#1 and SEC 1 keys as such for PEM files
  * that hold them. Everything is checked when a key is parsed: RSA's equations, an EC scalar's range, a public part
  * against the private one. Node checks none of that in a JWK. DSA keys are read so that a PFX with one opens; using one
  * is UNSUPPORTED_ALGORITHM.
@@ -17,6 +17,7 @@ import { buffer, copy, equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type Curve, curveOf, fixedScalar, publicPoint, uncompressed } from './curves.js';
 import { type MlDsaAlgorithm, requireMlDsa } from './mldsa.js';
+import { type MlKemAlgorithm, requireMlKem } from './mlkem.js';
 import {
   base64url,
   type KeyAlgorithm,
@@ -35,7 +36,11 @@ type Material =
   | { readonly kind: 'rsa'; readonly rsa: RsaPrivate }
   | { readonly kind: 'ec'; readonly curve: Curve; readonly d: Uint8Array; readonly point: Uint8Array }
   | { readonly kind: 'okp'; readonly algorithm: OkpAlgorithm; readonly d: Uint8Array }
-  | { readonly kind: 'ml-dsa'; readonly algorithm: MlDsaAlgorithm; readonly pkcs8: Uint8Array }
+  | {
+      readonly kind: 'ml-dsa' | 'ml-kem';
+      readonly algorithm: MlDsaAlgorithm | MlKemAlgorithm;
+      readonly pkcs8: Uint8Array;
+    }
   | { readonly kind: 'opaque'; readonly type: KeyType };
 
 export class PrivateKey {
@@ -183,6 +188,11 @@ function readMaterial({ node, type, privateKey }: Pkcs8, secrets: Uint8Array[]):
     case 'ml-dsa-87':
       requireMlDsa(type.algorithm);
       return { kind: 'ml-dsa', algorithm: type.algorithm, pkcs8: node.bytes };
+    case 'ml-kem-512':
+    case 'ml-kem-768':
+    case 'ml-kem-1024':
+      requireMlKem(type.algorithm);
+      return { kind: 'ml-kem', algorithm: type.algorithm, pkcs8: node.bytes };
     default: {
       // CurvePrivateKey ::= OCTET STRING, inside the OCTET STRING of PKCS#8 (RFC 8410 section 7).
       const d = readOctets(parseDer(privateKey).expect(Tag.OCTET_STRING, 'CurvePrivateKey'));
@@ -266,13 +276,14 @@ function derivePublicKey({ node, type, algorithmNode }: Pkcs8, material: Materia
       return PublicKey.parse(writeSpki(Buffer.from(x, 'base64url'), writeAlgorithm));
     }
     case 'ml-dsa':
+    case 'ml-kem':
       return exportPublic(node.bytes, material.algorithm);
     case 'opaque':
       return exportPublic(node.bytes, 'DSA');
   }
 }
 
-/** Of DSA and ML-DSA the public key takes arithmetic, which OpenSSL does. */
+/** Of DSA, ML-DSA and ML-KEM the public key takes arithmetic, which OpenSSL does. */
 function exportPublic(pkcs8: Uint8Array, what: string): PublicKey {
   const key = importPkcs8(pkcs8, what);
   try {
@@ -302,7 +313,8 @@ function importPrivate(material: Material): KeyObject {
       if (!curve.jwk) return importEcDer(curve, d, point);
       return importJwk({ ...pointJwk(curve, point), d: base64url(d) });
     }
-    case 'ml-dsa': // OpenSSL compares seed and expanded key
+    case 'ml-dsa':
+    case 'ml-kem': // OpenSSL compares seed and expanded key
       return importPkcs8(material.pkcs8, material.algorithm);
     case 'opaque':
       throw unsupportedKey(material.type);

@@ -1,6 +1,6 @@
 /**
  * Public keys: SubjectPublicKeyInfo (RFC 5280 4.1.2.7) of RSA (RFC 3279 2.3.1, RFC 4055 1.2), EC (RFC 5480), EdDSA and
- * X25519/X448 (RFC 8410), ML-DSA (RFC 9881). The numbers are read from the tape and given to Node as a JWK, since
+ * X25519/X448 (RFC 8410), ML-DSA (RFC 9881), ML-KEM (RFC 9935). The numbers are read from the tape and given to Node as a JWK, since
  * importing DER costs it ten to twenty times as much; the KeyObject is made when it is first used and kept.
  * A key of any other type (DSA) can be read and compared, but using it is UNSUPPORTED_ALGORITHM.
  * Refused: sizes out of bounds, points of a wrong form, explicit EC parameters. Private keys are in privatekey.ts; both
@@ -16,6 +16,7 @@ import { buffer, equal } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type Curve, type CurveName, checkPointForm, curveOf, uncompressed } from './curves.js';
 import { ML_DSA, type MlDsaAlgorithm, requireMlDsa } from './mldsa.js';
+import { ML_KEM, type MlKemAlgorithm, requireMlKem } from './mlkem.js';
 import { type PssParameters, readPssParameters } from './pss.js';
 import { bitLength, type JsonWebKeyFields, type RsaPublic, readRsaPublic, rsaJwk } from './rsa.js';
 
@@ -29,6 +30,7 @@ export type KeyAlgorithm =
   | 'x25519'
   | 'x448'
   | MlDsaAlgorithm
+  | MlKemAlgorithm
   | 'dsa'
   | 'unknown';
 
@@ -53,6 +55,9 @@ const ALGORITHMS: Readonly<Record<string, KeyAlgorithm>> = {
   [OID.mlDsa44]: 'ml-dsa-44',
   [OID.mlDsa65]: 'ml-dsa-65',
   [OID.mlDsa87]: 'ml-dsa-87',
+  [OID.mlKem512]: 'ml-kem-512',
+  [OID.mlKem768]: 'ml-kem-768',
+  [OID.mlKem1024]: 'ml-kem-1024',
   [OID.dsa]: 'dsa',
 };
 
@@ -103,6 +108,7 @@ type Material =
   | { readonly kind: 'point'; readonly curve: Curve; readonly point: Uint8Array }
   | { readonly kind: 'okp'; readonly algorithm: OkpAlgorithm; readonly x: Uint8Array }
   | { readonly kind: 'ml-dsa'; readonly algorithm: MlDsaAlgorithm }
+  | { readonly kind: 'ml-kem'; readonly algorithm: MlKemAlgorithm }
   | { readonly kind: 'opaque' };
 
 function readMaterial(type: KeyType, bits: Uint8Array, node: DerNode): Material {
@@ -124,6 +130,13 @@ function readMaterial(type: KeyType, bits: Uint8Array, node: DerNode): Material 
         throw node.fail('KEY_MALFORMED', `${type.algorithm} public key of ${bits.length} octets`);
       }
       return { kind: 'ml-dsa', algorithm: type.algorithm };
+    case 'ml-kem-512':
+    case 'ml-kem-768':
+    case 'ml-kem-1024':
+      if (bits.length !== ML_KEM[type.algorithm].size) {
+        throw node.fail('KEY_MALFORMED', `${type.algorithm} public key of ${bits.length} octets`);
+      }
+      return { kind: 'ml-kem', algorithm: type.algorithm };
     default:
       if (bits.length !== OKP[type.algorithm].size) {
         throw node.fail('KEY_MALFORMED', `${type.algorithm} public key of ${bits.length} octets`);
@@ -218,6 +231,9 @@ export class PublicKey {
       }
       case 'ml-dsa':
         requireMlDsa(material.algorithm);
+        return importSpki(this.der, material.algorithm);
+      case 'ml-kem': // OpenSSL checks the coefficients (FIPS 203 7.2)
+        requireMlKem(material.algorithm);
         return importSpki(this.der, material.algorithm);
       case 'opaque':
         throw unsupportedKey(this.#type);
