@@ -200,6 +200,24 @@ describe.concurrent('what a file is, is told by its content', () => {
     expect((await lines(['-'], { input: mbox }))[0]).toMatch(/^message {2}text\/plain, 7bit/);
   });
 
+  it('mail as transport leaves it: binary with line ends around the object, base64 without its label', async () => {
+    const object = readFileSync(path('to-anna-old.eml'), 'latin1').split('\r\n\r\n')[1] as string;
+    const der = Buffer.from(object, 'base64');
+    const header = 'From: a@b.example\r\nContent-Type: application/pkcs7-mime; name=smime.p7m\r\n';
+    for (const input of [
+      concat([
+        Buffer.from(`${header}Content-Transfer-Encoding: binary\r\n\r\n\r\n`),
+        der,
+        Buffer.from('\r\n'),
+      ]),
+      Buffer.from(`${header}\r\n${object}`),
+    ]) {
+      const [, name, first] = await lines(['-'], { input });
+      expect(name).toBe('pkcs7-mime:');
+      expect(first?.split(/ +/)).toEqual(['', '0', `4+${der.length - 4}`, 'SEQUENCE']);
+    }
+  });
+
   it('mail with PEM in it is mail', async () => {
     const input = concat([readFileSync(path('mail.eml')), readFileSync(path('ca.pem'))]);
     expect(await lines(['-'], { input })).toEqual([`message  text/plain, 7bit, octets 0 to ${input.length}`]);

@@ -7,7 +7,8 @@ import { type DerNode, parseDer } from '../asn1/tape.js';
 import { latin1, readPem, toHex } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { type PfxContents, readPfx, wipeKeys } from '../pfx/read.js';
-import { classify, decodeBody, type MimeEntity, parseEntity, subPath } from '../smime/mime.js';
+import { objectIn } from '../smime/input.js';
+import { classify, type MimeEntity, parseEntity, subPath } from '../smime/mime.js';
 import { inFile, readInput, readPasswordFile } from './files.js';
 import { isPem } from './keys.js';
 import { certificateJson, describeCertificate } from './mail.js';
@@ -114,7 +115,7 @@ function inspectMail(bytes: Uint8Array): Inspected {
   const holder =
     smime.kind === 'multipart-signed' ? smime.signature : smime.kind === 'none' ? undefined : entity;
   const values =
-    holder === undefined ? [] : [{ name: smime.kind, tree: asn1Tree(parseDer(decodeBody(holder))) }];
+    holder === undefined ? [] : [{ name: smime.kind, tree: asn1Tree(parseDer(objectIn(holder))) }];
   return { form: 'mail', parts: partsOf(entity), values };
 }
 

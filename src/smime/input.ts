@@ -1,7 +1,8 @@
 /**
  * What a caller hands in as a message, told apart by content: a mail, a PEM block, or a CMS object in BER or DER. A
  * mail is opened at its top entity only (EFAIL); a signature may be over one part of it where the caller says so, as a
- * mailing list leaves it. Called by verify.ts, message.ts, certificates.ts and compress.ts.
+ * mailing list leaves it. Called by verify.ts, message.ts, certificates.ts and compress.ts; mailseal inspect takes
+ * the octets alone.
  */
 
 import { OID } from '../asn1/oids.js';
@@ -90,7 +91,7 @@ function readSignedPart(
 }
 
 /** The CMS object of a body. In binary, transport may have put line ends around it; base64 may have lost its label. */
-function objectIn(entity: MimeEntity): Uint8Array {
+export function objectIn(entity: MimeEntity): Uint8Array {
   const octets = decodeBody(entity);
   if (!IDENTITY.has(entity.transferEncoding)) return octets;
   let start = 0;
