@@ -1,7 +1,7 @@
 /** `mailseal import`: PFX files into a key store. inputs.ts finds them, csv.ts has their passwords. */
 import { basename } from 'node:path';
 import { MailsealError } from '../errors.js';
-import { type ImportReport, sum } from '../import/report.js';
+import { type ImportError, type ImportReport, type ImportRow, sum } from '../import/report.js';
 import { type ImportInput, importPfx } from '../import.js';
 import { PasswordList, type Use } from './csv.js';
 import { failure, findFiles } from './inputs.js';
@@ -38,12 +38,31 @@ export async function importCommand(paths: string[], options: ImportOptions): Pr
       shown.stop();
     }
   });
-  const rows = [...imported.rows, ...failed];
+  const rows = [...imported.rows.map(withFlags), ...failed];
   const report = { rows, totals: sum(rows) };
   if (options.json) printJson({ ...report, passedOver, dryRun });
   else printImport(report, passedOver, dryRun);
   if (report.totals.failed > 0) process.exitCode = 1;
 }
+
+/** Errors of the library name its options; here they have flags. */
+function withFlags({ error, skipped, ...row }: ImportRow): ImportRow {
+  return { ...row, skipped: skipped.map(flagged), ...(error && { error: flagged(error) }) };
+}
+
+const flagged = (error: ImportError): ImportError => ({
+  ...error,
+  message: error.message.replace(
+    /\boption (maxCost|allowNoMac|user)\b/,
+    (_, name: string) => FLAGS[name] as string,
+  ),
+});
+
+const FLAGS: Readonly<Record<string, string>> = {
+  maxCost: '--max-cost',
+  allowNoMac: '--allow-no-mac',
+  user: '--user',
+};
 
 /** What to import, from paths or, without any, from the CSV. */
 async function listInputs(paths: string[], options: ImportOptions) {

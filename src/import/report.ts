@@ -77,7 +77,7 @@ export function written(
 
 function withheldAddress({ certificate: { der } }: StoreRecord, address: string): ImportError {
   const { subject, issuer } = Certificate.parse(der);
-  const message = `${address} has certificates of other issuers, and was not given ${subject} (issuer ${issuer}); to confirm it, import it with --user ${address}`;
+  const message = `${address} has certificates of other issuers, and was not given ${subject} (issuer ${issuer}); to confirm it, import it with option user ${address}`;
   return { code: 'NOT_TRUSTED', message };
 }
 

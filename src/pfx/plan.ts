@@ -103,7 +103,7 @@ export class PfxPlan {
     if (this.#file.mac === undefined && options.allowNoMac !== true) {
       throw new MailsealError(
         'PFX_NO_MAC',
-        'the PFX has no MAC, so anyone may have made or changed it (option allowNoMac, or mailseal import --allow-no-mac, reads it)',
+        'the PFX has no MAC, so anyone may have made or changed it (option allowNoMac reads it)',
       );
     }
     try {
@@ -150,7 +150,7 @@ export class PfxPlan {
     if (this.#cost > this.#maxCost) {
       throw new MailsealError(
         'LIMIT_COST',
-        `key derivation would take ${this.#cost} hash blocks or more, the limit is ${this.#maxCost} (option maxCost, or mailseal import --max-cost)`,
+        `key derivation would take ${this.#cost} hash blocks or more, the limit is ${this.#maxCost} (option maxCost)`,
       );
     }
   }
