@@ -8,13 +8,8 @@ import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
 import { concat, equal, fromHex, toHex, utf8 } from '../src/bytes.js';
-import {
-  decryptContent,
-  ENCRYPTION_CIPHERS,
-  type EncryptionCipher,
-  encryptContent,
-  readContentCipher,
-} from '../src/cms/ciphers.js';
+import { ENCRYPTION_CIPHERS, type EncryptionCipher, readContentCipher } from '../src/cms/ciphers.js';
+import { decryptContent, encryptContent } from '../src/cms/contentcrypto.js';
 import {
   type AuthEnvelopedData,
   type DecryptedContent,

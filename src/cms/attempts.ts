@@ -80,6 +80,9 @@ export const MAX_KEY_TRIALS = 16;
 /** Encrypted keys of no known algorithm that are looked at, of those for us: a message can bring any number. */
 const MAX_REFUSALS = 64;
 
+/** What a content key opens, if it is the one. The key is wiped afterwards. */
+export type Open<T> = (contentKey: Uint8Array) => T | undefined | Promise<T | undefined>;
+
 /**
  * Finds the keys for the recipients of a message and tries them, as {@link Attempts.open} does.
  * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for
@@ -89,7 +92,7 @@ export async function openWith<T>(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets,
   lengths: readonly number[],
-  open: (contentKey: Uint8Array) => T | undefined,
+  open: Open<T>,
 ): Promise<{ opener: Opener; opened: T } | undefined> {
   const recipients = namedRecipients(message.recipientInfos);
   const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
@@ -154,14 +157,13 @@ export class Attempts {
    * be wrong is not tried, and one that stands in is tried last. Which ones those are depends on secrets: so everything
    * else was done by then, and where nothing opens, as many keys are tried on the content whatever the paddings were.
    * @param lengths octets that the content key can have, the likeliest first
-   * @param open whether it is this content key, which is wiped afterwards
    * @returns undefined if none opens it
    * @throws MailsealError if nothing opens the message: the first reason why nothing can be tried, or why a key could not be
    *   used, as {@link Attempt.unwrap}
    */
   async open<T>(
     lengths: readonly number[],
-    open: (contentKey: Uint8Array) => T | undefined,
+    open: Open<T>,
   ): Promise<{ opener: Opener; opened: T } | undefined> {
     if (this.#list.length === 0 && this.#refused !== undefined) throw this.#refused;
     let unusable: unknown;
@@ -178,7 +180,7 @@ export class Attempts {
           }
         }
         for (const { key, opener } of rightFirst(found)) {
-          const opened = open(key);
+          const opened = await open(key);
           if (opened !== undefined) return { opener, opened };
         }
       } finally {

@@ -5,17 +5,14 @@
  * Refused: CBC where an AEAD cipher belongs and the other way round (taking one for the other gives an oracle,
  * CVE-2026-34182), tags below 12 octets, GCM nonces of other than 12. One thing is read all the same: AES-GCM in
  * EnvelopedData with its tag behind the ciphertext, as pkijs writes it; the tag is checked as ever.
- * Used by opening.ts, enveloping.ts and encrypted.ts.
+ * Running them is in contentcrypto.ts. Used by opening.ts, enveloping.ts, encrypted.ts and sharedkeys.ts.
  */
-import { type Cipher, createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { type AlgorithmIdentifier, rc2EffectiveKeyBits, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readOctets, readSmallInteger } from '../asn1/values.js';
 import { writeDer } from '../asn1/write.js';
-import { inPieces, type Pieces, plain, utf8, wipe } from '../bytes.js';
-import { decryptCbc } from '../wasm.js';
 import { unsupported } from './algorithms.js';
 
 /** Ciphers that new messages are encrypted with; those that are not CBC make AuthEnvelopedData. */
@@ -81,6 +78,8 @@ export interface ContentCipher extends Omit<CipherKind, 'ivLength'> {
 export interface Authentication {
   readonly tag: Uint8Array;
   readonly associated: Uint8Array;
+  /** Where the ciphertext ends, if the tag stands behind it. */
+  readonly end?: number;
 }
 
 /**
@@ -148,7 +147,7 @@ function readRc2Parameters(node: DerNode, kind: CipherKind) {
 }
 
 /** What is written, and the only length that ChaCha20-Poly1305 has. */
-const TAG_LENGTH = 16;
+export const TAG_LENGTH = 16;
 /** RFC 5084: aes-ICVlen DEFAULT 12. CCM has shorter ones too, down to 4 octets: a forgery in 2^32 attempts. */
 const DEFAULT_TAG_LENGTH = 12;
 
@@ -251,141 +250,10 @@ export function encryptionKind(name: EncryptionCipher): { oid: string; kind: Enc
   return found;
 }
 
-/** The salt of RFC 9709 section 2. */
-const CEK_HKDF_SALT = utf8('The Cryptographic Message Syntax');
-
-/** The key that the cipher runs with, made from the message's content key; the caller wipes both. */
-function cipherKey({ boundTo, keyLength }: ContentCipher, contentKey: Uint8Array): Uint8Array {
-  if (boundTo === undefined) return contentKey;
-  return new Uint8Array(hkdfSync('sha256', contentKey, CEK_HKDF_SALT, boundTo, keyLength));
-}
-
 /** By their names in node:crypto. */
 type NodeCbc = `aes-${128 | 192 | 256}-cbc` | 'des-ede3-cbc';
 
 /** For those that are not RC2 or DES. */
 export function nodeCbc(name: ContentCipherName): NodeCbc {
   return (name === 'des-ede3-cbc' ? name : name.replace('aes', 'aes-')) as NodeCbc;
-}
-
-/** node:crypto has CCM and the others under types of their own, with the same methods. */
-function nodeAead({ mode, keyLength }: ContentCipher): 'aes-256-gcm' {
-  return (mode === 'chacha20-poly1305' ? mode : `aes-${keyLength * 8}-${mode}`) as 'aes-256-gcm';
-}
-
-const NOTHING = new Uint8Array(1).subarray(1);
-
-/**
- * Octets that have an address in memory, even if there are none. Empty ones without (`new Uint8Array(0)`) are for OpenSSL's
- * CCM no content at all: encrypting fails, and decrypting accepts any tag.
- */
-const withPlace = (octets: Uint8Array): Uint8Array => (octets.length === 0 ? NOTHING : octets);
-
-/**
- * Encrypts content that is all there. The pieces of CBC are encrypted when they are asked for, so the content must not
- * change before; the key may be wiped.
- * @returns the ciphertext, and the tag of an AEAD cipher
- */
-export function encryptContent(
-  cipher: ContentCipher,
-  contentKey: Uint8Array,
-  content: Uint8Array,
-  associated: Uint8Array,
-): { pieces: Pieces; tag: Uint8Array | undefined } {
-  const key = cipherKey(cipher, contentKey);
-  try {
-    const { iv, tagLength } = cipher;
-    if (tagLength === undefined) {
-      const engine = createCipheriv(nodeCbc(cipher.name), key, iv);
-      const byteLength = content.length + iv.length - (content.length % iv.length);
-      return { pieces: { byteLength, [Symbol.iterator]: () => encrypted(engine, content) }, tag: undefined };
-    }
-    const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
-    engine.setAAD(associated, { plaintextLength: content.length });
-    const pieces = [engine.update(withPlace(content)), engine.final()];
-    return { pieces: inPieces(pieces), tag: engine.getAuthTag() };
-  } finally {
-    if (key !== contentKey) wipe(key);
-  }
-}
-
-/** Octets that are encrypted at a time: they are still in the cache when they are encoded. */
-const WINDOW = 1 << 16;
-
-function* encrypted(engine: Cipher, content: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < content.length; at += WINDOW) yield engine.update(content.subarray(at, at + WINDOW));
-  yield engine.final();
-}
-
-/**
- * Decrypts content. CBC and its padding (RFC 5652 6.3), or AEAD and its tag: nothing is given out before it holds.
- * @returns undefined if the length, the padding or the tag is wrong
- */
-export function decryptContent(
-  cipher: ContentCipher,
-  contentKey: Uint8Array,
-  data: Uint8Array,
-  authentication: Authentication | undefined,
-): Uint8Array | undefined {
-  const key = cipherKey(cipher, contentKey);
-  try {
-    if (cipher.mode === 'cbc') return decryptPadded(cipher, key, data);
-    if (authentication !== undefined) return decryptAead(cipher, key, data, authentication);
-    const end = data.length - TAG_LENGTH; // misplaced
-    if (end < 0) return undefined;
-    const associated = new Uint8Array();
-    return decryptAead(cipher, key, data.subarray(0, end), { tag: data.subarray(end), associated });
-  } finally {
-    if (key !== contentKey) wipe(key);
-  }
-}
-
-function decryptAead(
-  cipher: ContentCipher,
-  key: Uint8Array,
-  data: Uint8Array,
-  { tag, associated }: Authentication,
-): Uint8Array | undefined {
-  const { iv, mode } = cipher;
-  if (tag.length !== cipher.tagLength) return undefined;
-  if (mode === 'ccm' && data.length >= 2 ** (8 * (15 - iv.length))) return undefined;
-  const engine = createDecipheriv(nodeAead(cipher), key, iv, { authTagLength: tag.length });
-  engine.setAuthTag(tag);
-  engine.setAAD(associated, { plaintextLength: data.length });
-  let content: Uint8Array | undefined;
-  try {
-    content = engine.update(withPlace(data)); // CCM checks its tag here, as it is given all of the content
-    engine.final();
-    return plain(content);
-  } catch {
-    wipe(content);
-    return undefined;
-  }
-}
-
-function decryptPadded(cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array | undefined {
-  const blockLength = cipher.iv.length;
-  if (data.length === 0 || data.length % blockLength !== 0) return undefined;
-  const padded = decryptBlocks(cipher, key, data);
-  const length = unpaddedLength(padded, blockLength);
-  if (length >= 0) return padded.subarray(0, length);
-  wipe(padded);
-  return undefined;
-}
-
-function decryptBlocks(cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array {
-  const { name, iv, effectiveKeyBits } = cipher;
-  if (name === 'rc2-cbc' || name === 'des-cbc') return decryptCbc(name, key, iv, data, effectiveKeyBits);
-  return createDecipheriv(nodeCbc(name), key, iv).setAutoPadding(false).update(data);
-}
-
-/** Looks at every octet of the last block, whatever the padding is. -1 if it is wrong. */
-function unpaddedLength(padded: Uint8Array, blockLength: number): number {
-  const padding = padded[padded.length - 1] as number;
-  let bad = ((padding - 1) | (blockLength - padding)) >> 31;
-  for (let i = 1; i <= blockLength; i++) {
-    const counts = (i - padding - 1) >> 31; // all ones within the padding
-    bad |= counts & ((padded[padded.length - i] as number) ^ padding);
-  }
-  return bad === 0 ? padded.length - padding : -1;
 }

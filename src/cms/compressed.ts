@@ -9,9 +9,10 @@ import { OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import type { DerNode } from '../asn1/tape.js';
 import { readSmallInteger } from '../asn1/values.js';
+import type { Around, DerWriter } from '../asn1/write.js';
 import { assertBytes, inPieces, type Pieces, plain } from '../bytes.js';
 import { unsupported } from './algorithms.js';
-import { readEncapsulated, writeContentInfo } from './content.js';
+import { readEncapsulated, writeContent, writeContentInfo, writeContentInfoAround } from './content.js';
 
 /** Octets. */
 export const MAX_DECOMPRESSED_LENGTH = 1 << 28;
@@ -38,10 +39,19 @@ export interface DecompressedContent {
  * @throws RangeError for a limit that is none
  */
 export function decompressData(node: DerNode, options: DecompressOptions = {}): DecompressedContent {
-  const { maxLength = MAX_DECOMPRESSED_LENGTH } = options;
-  if (!Number.isInteger(maxLength) || maxLength < 1 || maxLength > 2 ** 30) {
-    throw new RangeError('maxLength must be an integer from 1 to 2^30');
-  }
+  const maxLength = checkedMaxLength(options);
+  const { contentType, content } = readCompressed(node);
+  return { contentType, content: inflate(content, grownLimit(content.length, maxLength), node) };
+}
+
+/** @throws RangeError */
+export function checkedMaxLength({ maxLength = MAX_DECOMPRESSED_LENGTH }: DecompressOptions): number {
+  if (Number.isInteger(maxLength) && maxLength >= 1 && maxLength <= 2 ** 30) return maxLength;
+  throw new RangeError('maxLength must be an integer from 1 to 2^30');
+}
+
+/** CompressedData, its content still compressed. @throws as {@link decompressData} */
+export function readCompressed(node: DerNode): DecompressedContent {
   const reader = node.reader(Tag.SEQUENCE, 'CompressedData');
   readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version');
   const algorithm = readAlgorithmIdentifier(
@@ -54,9 +64,12 @@ export function decompressData(node: DerNode, options: DecompressOptions = {}): 
   if (content === undefined) {
     throw node.fail('UNSUPPORTED_FEATURE', 'CompressedData whose content is elsewhere');
   }
-  const limit = Math.min(maxLength, Math.max(content.length * MAX_GROWTH, ALWAYS_ALLOWED));
-  return { contentType, content: inflate(content, limit, node) };
+  return { contentType, content };
 }
+
+/** What so many compressed octets may grow to. */
+export const grownLimit = (compressed: number, maxLength: number): number =>
+  Math.min(maxLength, Math.max(compressed * MAX_GROWTH, ALWAYS_ALLOWED));
 
 /** What zlib gives with `info`: @types/node 20 has no name for it. */
 interface Inflated {
@@ -90,12 +103,18 @@ function inflate(data: Uint8Array, limit: number, node: DerNode): Uint8Array {
 export function compressedPieces(content: Uint8Array, contentType: string = OID.data): Pieces {
   assertBytes(content, 'content');
   const deflated = inPieces([deflateSync(content)]);
-  return writeContentInfo(OID.compressedData, (w) => {
-    w.integer(0);
-    w.sequence((w) => w.oid(OID.zlibCompress));
-    w.sequence((w) => {
-      w.oid(contentType);
-      w.explicit(0, (w) => w.big(Tag.OCTET_STRING, deflated));
-    });
+  return writeContentInfo(OID.compressedData, (w) => write(w, contentType, deflated));
+}
+
+/** The same, of id-data that is compressed elsewhere and comes in chunks. */
+export const compressedAround = (): Around =>
+  writeContentInfoAround(OID.compressedData, (w) => write(w, OID.data, undefined));
+
+function write(w: DerWriter, contentType: string, deflated: Pieces | undefined): void {
+  w.integer(0);
+  w.sequence((w) => w.oid(OID.zlibCompress));
+  w.sequence((w) => {
+    w.oid(contentType);
+    w.explicit(0, (w) => writeContent(w, Tag.OCTET_STRING, deflated));
   });
 }

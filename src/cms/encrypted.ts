@@ -7,8 +7,9 @@ import type { DerNode } from '../asn1/tape.js';
 import { readSmallInteger } from '../asn1/values.js';
 import { assertBytes } from '../bytes.js';
 import { MailsealError } from '../errors.js';
-import { type ContentCipherName, decryptContent, readContentCipher } from './ciphers.js';
+import { type ContentCipherName, readContentCipher } from './ciphers.js';
 import { readEncryptedContentInfo } from './content.js';
+import { decryptContent } from './contentcrypto.js';
 
 export interface DecryptedData {
   readonly content: Uint8Array;

@@ -12,8 +12,14 @@ import { type EncryptedContentInfo, readEncryptedContentInfo } from './content.j
 import { type RecipientInfo, type Recipients, readRecipientInfos } from './recipientinfo.js';
 
 export { type KeyEncryptionName, MAX_KEY_TRIALS, type Opener } from './attempts.js';
-export { type EncryptOptions, encryptData, envelopedPieces } from './enveloping.js';
-export { type DecryptedContent, decryptEnvelopedData, type Remark } from './opening.js';
+export { type EncryptOptions, encryptData, envelopedPieces, envelopeStream } from './enveloping.js';
+export {
+  type DecryptedContent,
+  type DecryptedStored,
+  decryptEnvelopedData,
+  decryptStoredData,
+  type Remark,
+} from './opening.js';
 export { unknownRecipient } from './recipientinfo.js';
 
 /** What both kinds have, up to the encrypted content. */

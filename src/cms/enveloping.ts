@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { context } from '../asn1/tags.js';
-import { type DerValue, writeDer } from '../asn1/write.js';
+import { type DerValue, type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -18,8 +18,9 @@ import {
   type Recipient,
   type RecipientChoice,
 } from './choice.js';
-import { type EncryptionCipher, encryptContent, encryptionKind, writeContentCipher } from './ciphers.js';
-import { writeContentInfo } from './content.js';
+import { type EncryptionCipher, encryptionKind, type WrittenCipher, writeContentCipher } from './ciphers.js';
+import { writeContent, writeContentInfo, writeContentInfoAround } from './content.js';
+import { type ContentEncryptor, contentEncryptor, encryptContent } from './contentcrypto.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
 import { canAgree, writeKeyAgreement } from './keyagreement.js';
 import { type KeyTransportName, wrapTransported, writeKeyTransport } from './keytransport.js';
@@ -75,6 +76,57 @@ export function envelopedPieces(
   options: EncryptOptions,
 ): { contentType: string; pieces: Pieces } {
   assertBytes(content, 'content');
+  return withEnvelope(options, content.length, ({ type, cipher, associated, write }, key) => {
+    const { pieces, tag } = encryptContent(cipher, key, content, associated);
+    return { contentType: type, pieces: writeContentInfo(type, (w) => write(w, pieces, tag)) };
+  });
+}
+
+/** A message around content that comes in chunks: BER, since nobody knows how long it will be. */
+export interface EnvelopeStream {
+  /** Dotted OID: id-envelopedData or id-authEnvelopedData. */
+  readonly contentType: string;
+  /** What stands before the encrypted content. */
+  readonly before: Uint8Array;
+  readonly encryptor: ContentEncryptor;
+  /** What stands behind it, once all of it is encrypted. */
+  after(): Uint8Array;
+}
+
+/** @throws as {@link envelopedPieces}; MailsealError UNSUPPORTED_FEATURE for AES-CCM */
+export function envelopeStream(options: EncryptOptions): EnvelopeStream {
+  return withEnvelope(options, Number.MAX_SAFE_INTEGER, ({ type, cipher, associated, write }, key) => {
+    const encryptor = contentEncryptor(cipher, key, associated);
+    const around = (tag?: Uint8Array) => writeContentInfoAround(type, (w) => write(w, undefined, tag));
+    return {
+      contentType: type,
+      before: around().before,
+      encryptor,
+      after: () => around(encryptor.tag).after,
+    };
+  });
+}
+
+/** All of a message but its content. */
+interface Envelope {
+  /** Dotted OID. */
+  readonly type: string;
+  readonly cipher: WrittenCipher;
+  /** What is authenticated beside the content. */
+  readonly associated: Uint8Array;
+  /** @param content undefined if it comes in chunks */
+  write(w: DerWriter, content: Pieces | undefined, tag: Uint8Array | undefined): void;
+}
+
+/**
+ * @param length octets of the content, or more
+ * @param use is given the content key, which is wiped afterwards
+ */
+function withEnvelope<T>(
+  options: EncryptOptions,
+  length: number,
+  use: (envelope: Envelope, key: Uint8Array) => T,
+): T {
   const { contentType = OID.data, now = new Date(), random = randomBytes } = options;
   const given = distinct(options.recipients ?? []);
   const recipients = given.map(({ certificate }) => certificate);
@@ -95,24 +147,23 @@ export function envelopedPieces(
       ...sharedKeys.map((shared) => writeKekRecipient(shared, key)),
       ...passwords.map((password) => writePasswordRecipient(password, key, random)),
     ];
-    const cipher = writeContentCipher(kind.name, content.length, random, options.cekHkdf);
+    const cipher = writeContentCipher(kind.name, length, random, options.cekHkdf);
     const isAead = cipher.mode !== 'cbc';
     const attributes = isAead ? writeAuthAttrs(contentType) : [];
     const associated = attributes.length === 0 ? new Uint8Array() : writeDer((w) => w.setOf(attributes));
-    const { pieces, tag } = encryptContent(cipher, key, content, associated);
-    const type = isAead ? OID.authEnvelopedData : OID.envelopedData;
-    const message = writeContentInfo(type, (w) => {
+    const write: Envelope['write'] = (w, content, tag) => {
       w.integer(isAead ? 0 : envelopedVersion(recipients, options));
       w.setOf(infos);
       w.sequence((w) => {
         w.oid(contentType);
         w.raw(cipher.algorithm);
-        w.big(context(0), pieces);
+        writeContent(w, context(0), content);
       });
       if (attributes.length > 0) w.implicitSetOf(1, attributes);
       if (tag !== undefined) w.octets(tag);
-    });
-    return { contentType: type, pieces: message };
+    };
+    const type = isAead ? OID.authEnvelopedData : OID.envelopedData;
+    return use({ type, cipher, associated, write }, key);
   } finally {
     wipe(key);
   }

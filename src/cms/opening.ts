@@ -6,9 +6,16 @@
  * authenticated: the result says `integrity: 'none'` (EFAIL).
  * Exported by enveloped.ts.
  */
+import { copy, wipe } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
-import { type Opener, openWith } from './attempts.js';
-import { type ContentCipher, type ContentCipherName, decryptContent, readContentCipher } from './ciphers.js';
+import { type Open, type Opener, openWith } from './attempts.js';
+import {
+  type Authentication,
+  type ContentCipher,
+  type ContentCipherName,
+  readContentCipher,
+} from './ciphers.js';
+import { decryptContent, decryptStored, opensStored, type StoredOctets } from './contentcrypto.js';
 import type { AuthEnvelopedData, EnvelopedData } from './enveloped.js';
 import type { KeyFinder } from './recipients.js';
 import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
@@ -40,10 +47,59 @@ export async function decryptEnvelopedData(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets = {},
 ): Promise<DecryptedContent> {
+  const locked = inspect(enveloped, secrets);
+  const { cipher, authentication, encryptedContent } = locked;
+  const { opened, ...how } = await unlock(locked, keys, secrets, (key) =>
+    decryptContent(cipher, key, encryptedContent, authentication),
+  );
+  return { ...how, content: opened };
+}
+
+export interface DecryptedStored extends Omit<DecryptedContent, 'content'> {
+  /** The content, as often as it is asked for. @throws MailsealError as reading what is stored */
+  content(): AsyncGenerator<Uint8Array>;
+  /** Wipes the content key. */
+  close(): void;
+}
+
+/**
+ * The same for content that is stored: nothing of it is given out before all of it is known to open.
+ * @param enveloped with an empty string for its encrypted content
+ * @param data the encrypted content
+ * @throws MailsealError LIMIT_LENGTH too, for AES-CCM content that is too long
+ */
+export async function decryptStoredData(
+  enveloped: EnvelopedData | AuthEnvelopedData,
+  data: StoredOctets,
+  keys: KeyFinder | undefined,
+  secrets: SharedSecrets = {},
+): Promise<DecryptedStored> {
+  const locked = inspect(enveloped, secrets);
+  const { cipher, authentication } = locked;
+  const { opened: key, ...how } = await unlock(locked, keys, secrets, async (contentKey) => {
+    const opens = await opensStored(cipher, contentKey, data, authentication);
+    return opens ? copy(contentKey) : undefined;
+  });
+  return {
+    ...how,
+    content: () => decryptStored(cipher, key, data, authentication),
+    close: () => wipe(key),
+  };
+}
+
+/** What is known of a message before any key is looked for. */
+interface Locked {
+  readonly enveloped: EnvelopedData | AuthEnvelopedData;
+  readonly cipher: ContentCipher;
+  readonly encryptedContent: Uint8Array;
+  readonly authentication: Authentication | undefined;
+}
+
+function inspect(enveloped: EnvelopedData | AuthEnvelopedData, secrets: SharedSecrets): Locked {
   checkSecrets(secrets);
   const place = 'mac' in enveloped ? 'AuthEnvelopedData' : 'EnvelopedData';
   const cipher = readContentCipher(enveloped.contentEncryptionAlgorithm, place);
-  const { encryptedContent, contentType } = enveloped;
+  const { encryptedContent } = enveloped;
   if (encryptedContent === undefined) {
     throw enveloped.node.fail('UNSUPPORTED_FEATURE', `${place} whose encrypted content is elsewhere`);
   }
@@ -51,13 +107,21 @@ export async function decryptEnvelopedData(
     'mac' in enveloped
       ? { tag: checkedTag(enveloped, cipher), associated: enveloped.authenticated }
       : undefined;
-  const found = await openWith(enveloped, keys, secrets, [cipher.keyLength], (key) =>
-    decryptContent(cipher, key, encryptedContent, authentication),
-  );
+  return { enveloped, cipher, encryptedContent, authentication };
+}
+
+async function unlock<T>(
+  { enveloped, cipher }: Locked,
+  keys: KeyFinder | undefined,
+  secrets: SharedSecrets,
+  open: Open<T>,
+): Promise<Omit<DecryptedContent, 'content'> & { opened: T }> {
+  const found = await openWith(enveloped, keys, secrets, [cipher.keyLength], open);
   if (found === undefined) throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
-  const { opener, opened: content } = found;
+  const { opener, opened } = found;
+  const { contentType } = enveloped;
   const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
-  return { ...opener, content, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
+  return { ...opener, opened, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
 }
 
 /** A tag of another length than its algorithm says is refused before any key is looked for. */
