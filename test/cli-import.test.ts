@@ -7,7 +7,7 @@ import { writePem } from '../src/bytes.js';
 import { progress } from '../src/cli/progress.js';
 import type { ImportReport } from '../src/import.js';
 import { everPrinted, expectFailure, MAIN, mailseal, succeed, succeedJson } from './helpers/cli.js';
-import { countedPfx } from './helpers/import-files.js';
+import { countedPfx, writeCounting } from './helpers/import-files.js';
 import { temporaryFolder } from './helpers/peers.js';
 import { certBag, pfx, safe, shroudedKeyBag } from './helpers/pfx.js';
 import { issueCertificate } from './helpers/pki.js';
@@ -396,13 +396,28 @@ describe.skipIf(!hasScript)('progress at a terminal (needs util-linux script)', 
     mkdirSync(path('slow'));
     for (let i = 0; i < 60; i++) {
       const issued = issueCertificate({ subject: `Slow ${i}`, emails: [`slow${i}@x.org`] });
-      writeFileSync(path(`slow/${i}.p12`), countedPfx(`${i}`, issued, PASSWORD, 1 << 14));
+      writeFileSync(path(`slow/${i}.p12`), countedPfx(`${i}`, issued, PASSWORD));
     }
   });
 
-  /** Types Ctrl-C when the bar shows that files are done, if it is asked to. */
+  /**
+   * Types Ctrl-C when the bar shows that files are done, if it is asked to. On any machine files take a second and a
+   * half, and an import that is to be interrupted does not come to its end.
+   */
   async function run(name: string, interrupt: boolean) {
-    const line = [process.execPath, MAIN, 'import', 'slow', ...into(name)]
+    mkdirSync(path(name));
+    const { module } = writeCounting(path(name), 25, interrupt ? 60 : undefined);
+    const line = [
+      process.execPath,
+      '--import',
+      module,
+      MAIN,
+      'import',
+      'slow',
+      '--workers',
+      '1',
+      ...into(name),
+    ]
       .map((word) => `"${word}"`)
       .join(' ');
     const child = spawn('script', ['-qec', line, '/dev/null'], {

@@ -24,12 +24,10 @@ import { issueCertificate } from './helpers/pki.js';
 const SEAL_KEY = new Uint8Array(32).fill(5);
 const PASSWORD = 'correct horse';
 const FILES = 160;
-/** N of scrypt: some ten milliseconds a file, so that there is something to be killed in. */
-const COST = 1 << 12;
+/** What a derivation takes on any machine: an import writes every half second, and is to be killed between writes. */
+const DERIVATION_MS = 20;
 /** Kills before an import is left alone. */
 const KILLS = 10;
-/** Of these, kills that no machine is fast enough to escape. */
-const CERTAIN_KILLS = 3;
 
 const folder = temporaryFolder();
 const files: LoggedFile[] = [];
@@ -47,7 +45,7 @@ beforeAll(() => {
   for (let i = 0; i < FILES; i++) {
     const number = String(i).padStart(3, '0');
     const [emails, issuer] = [[`user${i}@example.org`], ca];
-    if (i % 16 === 3) put(`${number}-wrong`, countedPfx(number, issue(i), 'another', COST));
+    if (i % 16 === 3) put(`${number}-wrong`, countedPfx(number, issue(i), 'another'));
     else if (i % 16 === 5) put(`${number}-broken`, countedPfx(number, issue(i), PASSWORD).subarray(0, 300));
     else if (i % 16 === 7 || i % 16 === 12) {
       // Everybody claims one address: the first has it, and those of its issuer.
@@ -56,13 +54,13 @@ beforeAll(() => {
         emails: ['boss@example.org', `own${i}@example.org`],
         issuer: i % 32 < 16 ? ca : other,
       });
-      put(`${number}-claim`, countedPfx(number, claim, PASSWORD, COST, i % 64 === 39 ? [ca, other] : []));
+      put(`${number}-claim`, countedPfx(number, claim, PASSWORD, 2, i % 64 === 39 ? [ca, other] : []));
     } else if (i % 16 === 9) put(`${number}-again`, (files.at(-1) as LoggedFile).content);
     else if (i % 16 === 14) put(`${number}-other-password`, (files[4] as LoggedFile).content, 'wrong');
     else if (i % 16 === 15) {
       const issued = issueCertificate({ subject: `U${i}`, emails, issuer });
-      put(`${number}-user`, countedPfx(number, issued, PASSWORD, COST), PASSWORD, 'shared@example.org');
-    } else put(number, countedPfx(number, issue(i), PASSWORD, COST, i % 8 === 0 ? [ca] : []));
+      put(`${number}-user`, countedPfx(number, issued, PASSWORD), PASSWORD, 'shared@example.org');
+    } else put(number, countedPfx(number, issue(i), PASSWORD, 2, i % 8 === 0 ? [ca] : []));
   }
   writeFileSync(join(folder, 'files.csv'), csv);
   writeFileSync(join(folder, 'seal.key'), toHex(SEAL_KEY));
@@ -71,6 +69,13 @@ beforeAll(() => {
     return issueCertificate({ subject: `User ${i}`, emails: [`user${i}@example.org`], issuer: ca });
   }
 });
+
+/** The salt is of the first file that has the same content. */
+function saltOfFile(name: string): string {
+  const content = files.find((file) => file.name === name)?.content;
+  const first = files.find((file) => file.content === content) as LoggedFile;
+  return toHex(saltOf(first.name.slice(0, 3)));
+}
 
 /** From 0 to 1, the same each time (Park and Miller). */
 function randomness(seed: number): () => number {
@@ -82,16 +87,23 @@ function randomness(seed: number): () => number {
 }
 
 interface Run {
-  killed: boolean;
-  /** The report of a run that came to its end. */
+  /** Of a run that came to its end: it was not killed. */
   report?: ImportReport;
   /** Salts that it derived. */
   derived: string[];
 }
 
-/** @param kill when to: after so many derivations and then so many milliseconds; never, if it is not given */
-function run(workers: number, store: string, kill?: { derivations: number; ms: number }): Promise<Run> {
-  const { module, log } = writeCounting(dirname(store));
+interface Kill {
+  /** After so many derivations were begun, and then so many milliseconds. */
+  derivations: number;
+  ms: number;
+  /** The run waits to be killed when it has begun so many, so that it can't end before. */
+  last: number;
+}
+
+/** @param kill never, if it is not given */
+function run(workers: number, store: string, kill?: Kill): Promise<Run> {
+  const { module, log } = writeCounting(dirname(store), DERIVATION_MS, kill?.last);
   const arguments_ = ['--import', module, MAIN, 'import', '--passwords', 'files.csv', '--json'];
   const child = spawn(
     process.execPath,
@@ -118,7 +130,7 @@ function run(workers: number, store: string, kill?: { derivations: number; ms: n
       const killed = signal === 'SIGKILL';
       if (!killed && status !== 1) reject(new Error(`exit status ${status}: ${output}`)); // some files fail
       const report = killed ? undefined : (JSON.parse(output) as ImportReport);
-      resolve({ killed, derived: derived(log), ...(report && { report }) });
+      resolve({ derived: derived(log), ...(report && { report }) });
     });
   });
 }
@@ -133,11 +145,12 @@ const comparable = ({ rows }: ImportReport) =>
   rows.map((row) => ({ ...row, outcome: row.outcome === 'imported' ? 'present' : row.outcome }));
 
 describe('an import that is killed and started again', () => {
-  let undisturbed: { report: ImportReport; dump: ReturnType<typeof dumpStore> };
+  let undisturbed: { report: ImportReport; salts: Set<string>; dump: ReturnType<typeof dumpStore> };
   beforeAll(async () => {
     const store = newStore('undisturbed');
-    const { report } = await run(1, store);
-    undisturbed = { report: report as ImportReport, dump: dumpStore(store, SEAL_KEY, files) };
+    const { report, derived } = await run(1, store);
+    const dump = dumpStore(store, SEAL_KEY, files);
+    undisturbed = { report: report as ImportReport, salts: new Set(derived), dump };
   }, 120_000);
 
   it('is compared with one that has every kind of outcome', () => {
@@ -159,28 +172,29 @@ describe('an import that is killed and started again', () => {
       const store = newStore(`killed-${seed}`);
       const finished = new Set<string>();
       let last: Run | undefined;
-      const moments: string[] = [];
-      for (let attempt = 0; last?.report === undefined; attempt++) {
+      const runs: { done: number; derived: number }[] = [];
+      while (last?.report === undefined) {
         const done = loggedNames(store, SEAL_KEY, files);
         // What was done once stays done, and is in the log: no kill takes it back.
         expect(done).toEqual(expect.arrayContaining([...finished]));
         for (const name of done) finished.add(name);
-        const saltsDone = new Set(done.map((name) => toHex(saltOf(name.slice(0, 3)))));
-        // Early, before anything is derived; in the midst; late.
-        const derivations = Math.floor(random() * random() * FILES * 0.8);
-        const kill = { derivations, ms: Math.floor(random() * 700) };
-        last = await run(workers, store, attempt < KILLS ? kill : undefined);
+        const saltsDone = new Set(done.map(saltOfFile));
+        const left = [...undisturbed.salts].filter((salt) => !saltsDone.has(salt)).length;
+        // Before anything is derived, anywhere, and once at the last derivation, when something is written for certain.
+        const share = { 0: 0, [KILLS - 3]: 1 }[runs.length] ?? 0.7 * random();
+        const kill = { derivations: Math.floor(share * left), ms: Math.floor(random() * 300), last: left };
+        last = await run(workers, store, runs.length < KILLS ? kill : undefined);
         const twice = last.derived.filter((salt) => saltsDone.has(salt));
         expect(twice, 'files that were done are derived again').toEqual([]);
         // But for the one that is there with other passwords: they are tried while nobody knows if the first is right.
         const once = last.derived.filter((salt) => salt !== toHex(saltOf('004')));
         expect(new Set(once).size, 'files are derived twice in one run').toBe(once.length);
-        moments.push(`${done.length}+${last.derived.length}`);
+        runs.push({ done: done.length, derived: last.derived.length });
       }
-      console.log(
-        `${workers} workers, seed ${seed}: ${moments.length - 1} kills, done before + derived: ${moments.join(' ')}`,
-      );
-      expect(moments.length).toBeGreaterThan(CERTAIN_KILLS);
+      const moments = runs.map(({ done, derived }) => `${done}+${derived}`).join(' ');
+      console.log(`${workers} workers, seed ${seed}: done before + derived: ${moments}`);
+      expect(runs, moments).toHaveLength(KILLS + 1);
+      expect(runs.at(-1)?.done).toBeGreaterThan(0);
       expect(dumpStore(store, SEAL_KEY, files)).toEqual(undisturbed.dump);
       expect(comparable(last.report)).toEqual(comparable(undisturbed.report));
     },

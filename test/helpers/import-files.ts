@@ -2,8 +2,9 @@
  * What the tests of bulk imports share: PFX files whose derivations are counted, and key stores as rows to compare.
  *
  * The key bag of a counted file is encrypted under scrypt with a salt of its own, which node:crypto derives. A module
- * that is loaded before all others ({@link COUNTING}) writes each salt down before it is derived, in every thread. So it
- * is known what was derived even of a process that was killed.
+ * that is loaded before all others ({@link writeCounting}) writes each salt down before it is derived, in every thread. So
+ * it is known what was derived even of a process that was killed. The same module gives a derivation a time that is the
+ * same on every machine, and can hold a process where it is to be stopped: no machine is too fast or too busy for that.
  */
 import { createCipheriv, createHash, scryptSync } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -44,17 +45,30 @@ export function countedPfx(
   return pfx({ safes: [safe(bags)], password });
 }
 
-/** Writes the module that counts, for `node --import`; it appends to `log`. */
-export function writeCounting(folder: string): { module: string; log: string } {
+/**
+ * Writes the module that counts, for `node --import`; it appends to `log`.
+ * @param ms for which a thread sleeps before each derivation
+ * @param last the derivation that is begun as the last: whoever comes to it waits for the end of the process
+ */
+export function writeCounting(
+  folder: string,
+  ms: number,
+  last = Number.POSITIVE_INFINITY,
+): { module: string; log: string } {
   const [module, log] = [join(folder, 'counting.mjs'), join(folder, 'derived.log')];
   writeFileSync(
     module,
     `import crypto from 'node:crypto';
-     import { appendFileSync } from 'node:fs';
+     import { appendFileSync, statSync } from 'node:fs';
      import { syncBuiltinESMExports } from 'node:module';
      const { scryptSync } = crypto;
+     const log = ${JSON.stringify(log)};
+     const never = new Int32Array(new SharedArrayBuffer(4));
      crypto.scryptSync = (password, salt, ...more) => {
-       appendFileSync(${JSON.stringify(log)}, Buffer.from(salt).toString('hex') + '\\n');
+       const line = Buffer.from(salt).toString('hex') + '\\n';
+       appendFileSync(log, line);
+       const hold = statSync(log).size >= ${last} * line.length;
+       Atomics.wait(never, 0, 0, hold ? Infinity : ${ms});
        return scryptSync(password, salt, ...more);
      };
      syncBuiltinESMExports();`,
