@@ -5,7 +5,8 @@
  *
  * Called by message.ts.
  */
-import { assertBytes, buffer, concat, inPieces, join, type Pieces, toHex } from '../bytes.js';
+import { randomBytes } from 'node:crypto';
+import { assertBytes, concat, inPieces, join, type Pieces, toHex } from '../bytes.js';
 import { type HeaderField, parseHeaders } from './headers.js';
 import type { Range } from './mime.js';
 import { canonicalize, encodeBase64Lines } from './transfer.js';
@@ -103,39 +104,41 @@ const MICALG = /^[a-z0-9-]+(?:,[a-z0-9-]+)*$/;
 export interface MultipartSignedParts {
   /** Fields of the message; without them the result is a bare entity. */
   outer?: Uint8Array | undefined;
-  /** What was signed: the result of prepareEntity. */
-  content: Uint8Array;
-  /** The detached CMS signature, DER. */
-  signature: Uint8Array;
   /** Digest algorithms as in `sha-256`. */
   micalg: string;
+  /** Source of the boundary. Default node:crypto's randomBytes. */
+  random?: (size: number) => Uint8Array;
 }
 
-/** A clear-signed message (RFC 8551 section 3.5.3). The boundary is one that the content does not have. */
-export function buildMultipartSigned(parts: MultipartSignedParts): Uint8Array {
-  const { outer, content, signature, micalg } = parts;
-  assertBytes(content, 'content');
-  assertBytes(signature, 'signature');
+/** A clear-signed message (RFC 8551 section 3.5.3), but for what is signed. */
+export interface MultipartSigned {
+  readonly before: Uint8Array;
+  /** @param signature the detached CMS signature, DER */
+  after(signature: Uint8Array): Uint8Array;
+}
+
+/** What is signed, the result of prepareEntity, stands between the two: the content can't have the boundary by chance. */
+export function buildMultipartSigned({
+  outer,
+  micalg,
+  random = randomBytes,
+}: MultipartSignedParts): MultipartSigned {
   if (!MICALG.test(micalg)) throw new RangeError(`not a micalg value: ${micalg}`);
-  // The end of the CMS object is the end of a signature: nobody can write it into the content beforehand.
-  const boundary = freeBoundary(content, `mailseal-${toHex(signature.subarray(-24))}`);
-  return concat([
+  const boundary = `mailseal-${toHex(random(24))}`;
+  const before = concat([
     ...messageStart(outer),
     `Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n` +
       ` micalg="${micalg}";\r\n boundary="${boundary}"\r\n\r\n--${boundary}\r\n`,
-    content,
-    `\r\n--${boundary}\r\nContent-Type: application/pkcs7-signature; name="smime.p7s"\r\n` +
-      'Content-Transfer-Encoding: base64\r\n' +
-      'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
-    encodeBase64Lines(inPieces([signature])),
-    `--${boundary}--\r\n`,
   ]);
-}
-
-function freeBoundary(content: Uint8Array, wanted: string): string {
-  let boundary = wanted;
-  for (let i = 1; buffer(content).includes(`--${boundary}`, 0, 'latin1'); i++) boundary = `${wanted}-${i}`;
-  return boundary;
+  const after = (signature: Uint8Array) =>
+    concat([
+      `\r\n--${boundary}\r\nContent-Type: application/pkcs7-signature; name="smime.p7s"\r\n` +
+        'Content-Transfer-Encoding: base64\r\n' +
+        'Content-Disposition: attachment; filename="smime.p7s"\r\n\r\n',
+      encodeBase64Lines(inPieces([signature])),
+      `--${boundary}--\r\n`,
+    ]);
+  return { before, after };
 }
 
 export type SmimeType =
@@ -163,13 +166,17 @@ export interface Pkcs7MimeParts {
 }
 
 /** An application/pkcs7-mime message or entity (RFC 8551 section 3.2). */
-export function buildPkcs7Mime({ outer, smimeType, content }: Pkcs7MimeParts): Uint8Array {
+export function buildPkcs7Mime({ content, ...parts }: Pkcs7MimeParts): Uint8Array {
+  return encodeBase64Lines(content, pkcs7MimeHeader(parts));
+}
+
+/** What stands before the base64 of the CMS object. */
+export function pkcs7MimeHeader({ outer, smimeType }: Omit<Pkcs7MimeParts, 'content'>): Uint8Array {
   const name = FILE_NAMES[smimeType];
-  const head = concat([
+  return concat([
     ...messageStart(outer),
     `Content-Type: application/pkcs7-mime; smime-type=${smimeType};\r\n name="${name}"\r\n` +
       'Content-Transfer-Encoding: base64\r\n' +
       `Content-Disposition: attachment; filename="${name}"\r\n\r\n`,
   ]);
-  return encodeBase64Lines(content, head);
 }

@@ -5,7 +5,7 @@
  * Public API; used by the command line.
  */
 import { describeOid, OID } from '../asn1/oids.js';
-import { assertBytes, join } from '../bytes.js';
+import { assertBytes, concat, join } from '../bytes.js';
 import {
   AuthEnvelopedData,
   type EncryptOptions as CmsEncryptOptions,
@@ -16,7 +16,7 @@ import {
 } from '../cms/enveloped.js';
 import type { KeyFinder } from '../cms/recipients.js';
 import type { SharedSecrets } from '../cms/sharedkeys.js';
-import { type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
+import { type MessageDigest, type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
 import { MailsealError, readable } from '../errors.js';
 import type { AnyPrivateKey } from '../x509/keys.js';
 import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
@@ -63,9 +63,13 @@ export async function sign(message: Uint8Array, options: SignOptions): Promise<U
   const content = prepareEntity(entity);
   const { pieces, digests } = await signedPieces(content, { ...options, detached });
   if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
-  const micalg = digests.map((digest) => digest.replace(/^sha(?=\d)/, 'sha-')).join(','); // RFC 8551 3.5.3.2
-  return buildMultipartSigned({ outer, content, signature: join(pieces), micalg });
+  const { before, after } = buildMultipartSigned({ outer, micalg: micalgOf(digests) });
+  return concat([before, content, after(join(pieces))]);
 }
+
+/** RFC 8551 3.5.3.2. */
+export const micalgOf = (digests: readonly MessageDigest[]): string =>
+  digests.map((digest) => digest.replace(/^sha(?=\d)/, 'sha-')).join(',');
 
 /** A message in two, its header fields protected if that is asked for. */
 function parted(message: Uint8Array, options: Pick<SignOptions, 'protectHeaders' | 'legacyDisplay'>) {
