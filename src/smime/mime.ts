@@ -5,7 +5,7 @@
  *
  * Refused as MIME_MALFORMED: two Content-Type or Content-Transfer-Encoding fields, a multipart without a clear boundary
  * or without a delimiter, a multipart/signed that is not two parts and a closing delimiter. Depth and number of parts
- * are capped. Called by message.ts, sevenbit.ts and build.ts.
+ * are capped. Called by message.ts, sevenbit.ts, build.ts and streams/.
  */
 import { assertBytes, buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -19,6 +19,10 @@ export const MAX_DEPTH = 50;
 export const MAX_PARTS = 10_000;
 /** RFC 2046 section 5.1.1 ends at 70 octets; a few mailers go over it. */
 const MAX_BOUNDARY_LENGTH = 200;
+
+/** What is refused of a multipart as a whole. */
+export const NO_DELIMITER = 'a multipart without a delimiter';
+export const NOT_TWO_PARTS = 'multipart/signed is not two parts and a closing delimiter';
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -155,7 +159,8 @@ export class MimeEntity {
     return new MailsealError('MIME_MALFORMED', message, { offset });
   }
 
-  private boundary(): string {
+  /** The boundary of a multipart whose parts every reader sees alike. @throws MailsealError MIME_MALFORMED */
+  boundary(): string {
     const { type, parameters, defect } = this.contentType;
     const boundary = parameters.get('boundary');
     if (!this.isMultipart) throw this.malformed(`${type} has no parts`);
@@ -201,7 +206,7 @@ export class MimeEntity {
       partStart = delimiter.end;
       from = partStart;
     }
-    if (preamble === undefined) throw this.malformed('a multipart without a delimiter', this.bodyStart);
+    if (preamble === undefined) throw this.malformed(NO_DELIMITER, this.bodyStart);
     parts.push(this.inside({ start: partStart, end: this.end }, defaultType));
     return { boundary, preamble, parts, epilogue: { start: this.end, end: this.end }, closed: false };
   }
@@ -214,7 +219,7 @@ export const IDENTITY: ReadonlySet<string> = new Set(['7bit', '8bit', 'binary'])
  * The rest of a delimiter line behind `--boundary`: `--` or not, transport padding, the line end. Undefined if the
  * line goes on otherwise: then it is content, such as the delimiter of an inner boundary that starts like this one.
  */
-function delimiterEnd(text: Buffer, at: number): { end: number; closing: boolean } | undefined {
+export function delimiterEnd(text: Buffer, at: number): { end: number; closing: boolean } | undefined {
   const closing = text[at] === 0x2d && text[at + 1] === 0x2d;
   let i = closing ? at + 2 : at;
   while (text[i] === 0x20 || text[i] === 0x09) i++;
@@ -249,11 +254,16 @@ export function decodeBody(entity: MimeEntity, { strict = true }: { strict?: boo
       offset: entity.start,
     });
   }
+  return shifted(entity.bodyStart, () => decode(body, strict));
+}
+
+/** What `read` returns of a piece; the offset of an error becomes one in the whole, where the piece starts at `start`. */
+export function shifted<T>(start: number, read: () => T): T {
   try {
-    return decode(body, strict);
+    return read();
   } catch (error) {
     if (!(error instanceof MailsealError)) throw error;
-    throw new MailsealError(error.code, error.message, { offset: entity.bodyStart + (error.offset ?? 0) });
+    throw new MailsealError(error.code, error.message, { offset: start + (error.offset ?? 0) });
   }
 }
 
@@ -305,6 +315,14 @@ function holdsSignature(part: MimeEntity): boolean {
   return kind === 'pkcs7-signature' || kind === 'pkcs7-mime';
 }
 
+/** @throws MailsealError MIME_MALFORMED if that is no second part of a multipart/signed */
+export function requireSignature(part: MimeEntity): void {
+  if (holdsSignature(part)) return;
+  throw new MailsealError('MIME_MALFORMED', 'the second part of multipart/signed is not what protocol says', {
+    offset: part.start,
+  });
+}
+
 /**
  * Whether a whole message is S/MIME, and which kind. Only the top entity counts: a part among others that is opened
  * and shown beside them is how EFAIL's direct exfiltration works.
@@ -327,19 +345,9 @@ export function classify(entity: MimeEntity): Smime {
   const { parts, closed } = entity.multipart();
   const [content, signature] = parts;
   if (content === undefined || signature === undefined || parts.length !== 2 || !closed) {
-    throw new MailsealError('MIME_MALFORMED', 'multipart/signed is not two parts and a closing delimiter', {
-      offset: entity.bodyStart,
-    });
+    throw new MailsealError('MIME_MALFORMED', NOT_TWO_PARTS, { offset: entity.bodyStart });
   }
-  if (!holdsSignature(signature)) {
-    throw new MailsealError(
-      'MIME_MALFORMED',
-      'the second part of multipart/signed is not what protocol says',
-      {
-        offset: signature.start,
-      },
-    );
-  }
+  requireSignature(signature);
   const micalg = (parameters.get('micalg') ?? '').toLowerCase().split(',');
   return {
     kind,
