@@ -267,7 +267,7 @@ describe('decryption refuses', () => {
   );
   const ori = writeDer((w) =>
     w.implicitConstructed(4, (w) => {
-      w.oid(OID.kemRecipientInfo);
+      w.oid(OID.keyTransPsk);
       w.null();
     }),
   );
@@ -302,7 +302,7 @@ describe('decryption refuses', () => {
       'key identifier c0ffee',
       'shared key 6d61696c',
       'a password',
-      'kemRecipientInfo',
+      'keyTransPsk',
     ]) {
       expect(error.message).toContain(part);
     }

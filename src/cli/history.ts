@@ -1,6 +1,11 @@
 /** The commands that ask a key store: lookup, users. */
 import { unknownRecipient } from '../cms/enveloped.js';
-import { describeRecipient, describeRecipientInfo, type RecipientIdentifier } from '../cms/recipientinfo.js';
+import {
+  describeRecipient,
+  describeRecipientInfo,
+  namesKeys,
+  type RecipientIdentifier,
+} from '../cms/recipientinfo.js';
 import type { Match, StoredCertificate } from '../keystore/store.js';
 import { readEnveloped } from '../smime/message.js';
 import { readInput } from './files.js';
@@ -15,9 +20,7 @@ interface ListOptions extends StoreOptions {
 export async function lookupCommand(file: string, options: ListOptions): Promise<void> {
   requireStore(options);
   const enveloped = readEnveloped(readInput(file));
-  const recipients = enveloped.recipientInfos.flatMap((info) =>
-    info.type === 'keyTransport' || info.type === 'keyAgreement' ? info.identifiers : [],
-  );
+  const recipients = enveloped.recipientInfos.filter(namesKeys).flatMap(({ identifiers }) => identifiers);
   const matches = await withStore(options, false, (store) => store.lookup(recipients));
   if (options.json) {
     printJson({

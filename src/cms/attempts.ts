@@ -10,8 +10,14 @@ import { concat, equal, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { type AnyPrivateKey, assertKeyHandle, type KeyHandle, PrivateKey } from '../x509/keys.js';
-import { unwrapAgreedWithHandle, unwrapTransportedWithHandle } from './handles.js';
+import type { MlKemAlgorithm } from '../x509/mlkem.js';
+import {
+  unwrapAgreedWithHandle,
+  unwrapEncapsulatedWithHandle,
+  unwrapTransportedWithHandle,
+} from './handles.js';
 import { shortHex } from './identifiers.js';
+import { fitsEncapsulation, needsMlKem, readKeyEncapsulation, unwrapEncapsulated } from './kem.js';
 import { fitsKeyAgreement, type KeyAgreementName, readKeyAgreement, unwrapAgreed } from './keyagreement.js';
 import {
   fitsKeyTransport,
@@ -21,6 +27,8 @@ import {
 } from './keytransport.js';
 import { type KeyWrap, readKeyWrap, unwrapKey } from './keywrap.js';
 import {
+  type NamingRecipientInfo,
+  namesKeys,
   type RecipientIdentifier,
   type RecipientInfo,
   type Recipients,
@@ -36,7 +44,12 @@ import {
   type SharedSecrets,
 } from './sharedkeys.js';
 
-export type KeyEncryptionName = KeyTransportName | KeyAgreementName | 'shared-key' | 'password';
+export type KeyEncryptionName =
+  | KeyTransportName
+  | KeyAgreementName
+  | MlKemAlgorithm
+  | 'shared-key'
+  | 'password';
 
 /** How a message was opened. */
 export interface Opener {
@@ -100,7 +113,7 @@ export async function openWith<T>(
     const attempts = new Attempts();
     addPrivateKeys(attempts, recipients, candidates);
     addSharedSecrets(attempts, message.recipientInfos, secrets);
-    if (!attempts.found) throw unknownRecipient(message);
+    if (!attempts.found) throw needsMlKem(message.recipientInfos) ?? unknownRecipient(message);
     return await attempts.open(lengths, open);
   } finally {
     for (const candidate of candidates) candidate.release?.();
@@ -109,7 +122,7 @@ export async function openWith<T>(
 
 /** One encrypted key that is named by a certificate. */
 export interface NamedRecipient {
-  readonly info: RecipientInfo & { readonly type: 'keyTransport' | 'keyAgreement' };
+  readonly info: NamingRecipientInfo;
   readonly identifier: RecipientIdentifier;
   readonly encryptedKey: Uint8Array;
 }
@@ -117,7 +130,7 @@ export interface NamedRecipient {
 /** Those that a KeyFinder can look up. */
 export function namedRecipients(infos: readonly RecipientInfo[]): NamedRecipient[] {
   return infos.flatMap((info) =>
-    info.type === 'keyTransport' || info.type === 'keyAgreement'
+    namesKeys(info)
       ? info.identifiers.map((identifier, i) => ({
           info,
           identifier,
@@ -230,7 +243,14 @@ function withPrivateKey(recipient: NamedRecipient, candidate: KeyCandidate): Att
   const { info, identifier, encryptedKey } = recipient;
   const { privateKey, certificate, reason } = candidate;
   if (!(privateKey instanceof PrivateKey)) assertKeyHandle(privateKey);
-  return info.type === 'keyTransport' ? byTransport(info) : byAgreement(info);
+  switch (info.type) {
+    case 'keyTransport':
+      return byTransport(info);
+    case 'keyAgreement':
+      return byAgreement(info);
+    case 'keyEncapsulation':
+      return byEncapsulation(info);
+  }
 
   function openerBy(keyEncryption: KeyEncryptionName): Opener {
     return { keyEncryption, recipient: identifier, ...(certificate && { certificate }), reason };
@@ -274,10 +294,27 @@ function withPrivateKey(recipient: NamedRecipient, candidate: KeyCandidate): Att
       },
     };
   }
+
+  function byEncapsulation(kem: RecipientInfo & { readonly type: 'keyEncapsulation' }): Attempt | undefined {
+    const encapsulation = readKeyEncapsulation(kem);
+    if (!fitsEncapsulation(privateKey, encapsulation)) return undefined;
+    assertDoes(privateKey, 'decapsulate');
+    return {
+      opener: openerBy(encapsulation.name),
+      checksItself: true,
+      async unwrap(lengths) {
+        const key =
+          privateKey instanceof PrivateKey
+            ? unwrapEncapsulated(privateKey, encapsulation, encryptedKey)
+            : await unwrapEncapsulatedWithHandle(privateKey, encapsulation, encryptedKey);
+        return checked(key, lengths);
+      },
+    };
+  }
 }
 
 /** @throws MailsealError KEY_UNSUITABLE for a handle without the method */
-function assertDoes(privateKey: AnyPrivateKey, method: 'decrypt' | 'deriveBits'): void {
+function assertDoes(privateKey: AnyPrivateKey, method: 'decrypt' | 'deriveBits' | 'decapsulate'): void {
   if (privateKey instanceof PrivateKey || privateKey[method] !== undefined) return;
   throw new MailsealError('KEY_UNSUITABLE', `the key handle has no ${method}, which the message needs`);
 }

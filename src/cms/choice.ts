@@ -10,7 +10,9 @@ import { OID, oidName } from '../asn1/oids.js';
 import { assertOneOf } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import type { MlKemAlgorithm } from '../x509/mlkem.js';
 import type { EncryptionCipher } from './ciphers.js';
+import { KEK_LENGTHS, kemOf } from './kem.js';
 import { agreementFor, canAgree, type KdfHash, type KeyAgreementName } from './keyagreement.js';
 import { KEY_TRANSPORTS, type KeyTransportName, type OaepHash, oaepHashFor } from './keytransport.js';
 import { readCapabilities, type SmimeCapability } from './smimeattributes.js';
@@ -58,7 +60,8 @@ export interface EncryptionPolicy {
 /** How the content key is encrypted for one recipient. */
 export type KeyEncryption =
   | { readonly type: 'transport'; readonly name: KeyTransportName; readonly hash?: OaepHash }
-  | { readonly type: 'agreement'; readonly name: KeyAgreementName; readonly hash: KdfHash };
+  | { readonly type: 'agreement'; readonly name: KeyAgreementName; readonly hash: KdfHash }
+  | { readonly type: 'encapsulation'; readonly name: MlKemAlgorithm };
 
 export interface RecipientChoice {
   readonly certificate: Certificate;
@@ -176,9 +179,13 @@ function chooseFor(
   keyTransport: KeyTransportName | undefined,
 ): RecipientChoice {
   const known = newest(certificate, said);
-  const key = canAgree(certificate.publicKey)
-    ? agreementWith(certificate, known)
-    : transportTo(certificate, known, rules, keyTransport);
+  const kem = kemOf(certificate.publicKey);
+  const key =
+    kem !== undefined
+      ? encapsulationFor(kem)
+      : canAgree(certificate.publicKey)
+        ? agreementWith(certificate, known)
+        : transportTo(certificate, known, rules, keyTransport);
   const { keyEncryption } = key;
   if (known === undefined) {
     const reason = `what they read is not known: taken to read ${rules.assumed}, ${rules.assumedBy}; ${key.reason}`;
@@ -224,6 +231,11 @@ function certifiedCapabilities({ extensions }: Certificate): SmimeCapability[] |
 }
 
 type KeyChoice = Pick<RecipientChoice, 'keyEncryption' | 'reason'>;
+
+function encapsulationFor(name: MlKemAlgorithm): KeyChoice {
+  const reason = `${name} with HKDF-SHA-256 and AES-${8 * KEK_LENGTHS[name]} key wrap, which all read who have such a key`;
+  return { keyEncryption: { type: 'encapsulation', name }, reason };
+}
 
 function agreementWith({ publicKey }: Certificate, known: Known | undefined): KeyChoice {
   const { name, hash, asDeclared } = agreementFor(publicKey, known?.capabilities.map(({ oid }) => oid) ?? []);

@@ -1,6 +1,6 @@
 /**
  * Making EnvelopedData (RFC 5652 section 6) and, with an AEAD cipher, AuthEnvelopedData (RFC 5083); the content key is
- * encrypted to certificates with RSA, EC, X25519 and X448 keys, under shared keys and under passwords. Refused: certificates that are not for it or not for mail,
+ * encrypted to certificates with RSA, EC, X25519, X448 and ML-KEM keys, under shared keys and under passwords. Refused: certificates that are not for it or not for mail,
  * or that are not valid; keys of other types or too short; RC2, DES and 3DES. Exported by enveloped.ts; used by the S/MIME layer.
  */
 import { randomBytes } from 'node:crypto';
@@ -10,6 +10,7 @@ import { type DerValue, type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
+import { requireMlKem } from '../x509/mlkem.js';
 import { attribute } from './attributes.js';
 import {
   chooseEncryption,
@@ -22,6 +23,7 @@ import { type EncryptionCipher, encryptionKind, type WrittenCipher, writeContent
 import { writeContent, writeContentInfo, writeContentInfoAround } from './content.js';
 import { type ContentEncryptor, contentEncryptor, encryptContent } from './contentcrypto.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { kemOf, writeKeyEncapsulation } from './kem.js';
 import { canAgree, writeKeyAgreement } from './keyagreement.js';
 import { type KeyTransportName, wrapTransported, writeKeyTransport } from './keytransport.js';
 import { checkUsable } from './sending.js';
@@ -183,7 +185,7 @@ function distinct(given: readonly (Certificate | Recipient)[]): Recipient[] {
 /** RFC 5652 6.1; that of AuthEnvelopedData is always 0. */
 function envelopedVersion(recipients: readonly Certificate[], options: EncryptOptions): number {
   const { recipientIdentifier, sharedKeys = [], passwords = [] } = options;
-  if (passwords.length > 0) return 3;
+  if (passwords.length > 0 || recipients.some(({ publicKey }) => kemOf(publicKey) !== undefined)) return 3;
   if (sharedKeys.length > 0 || recipientIdentifier === 'subjectKeyIdentifier') return 2;
   return recipients.every(({ publicKey }) => publicKey.algorithm === 'rsa') ? 0 : 2;
 }
@@ -193,7 +195,7 @@ function writeAuthAttrs(contentType: string): Uint8Array[] {
   return contentType === OID.data ? [] : [writeDer(attribute(OID.contentType, (w) => w.oid(contentType)))];
 }
 
-/** KeyTransRecipientInfo (6.2.1), or KeyAgreeRecipientInfo (6.2.2): by the key. */
+/** KeyTransRecipientInfo (6.2.1), KeyAgreeRecipientInfo (6.2.2) or KEMRecipientInfo (RFC 9629): by the key. */
 function writeRecipient(
   { certificate, keyEncryption }: RecipientChoice,
   key: Uint8Array,
@@ -201,6 +203,9 @@ function writeRecipient(
 ): DerValue {
   if (keyEncryption.type === 'agreement') {
     return writeKeyAgreement(certificate, key, recipientIdentifier, keyEncryption.hash);
+  }
+  if (keyEncryption.type === 'encapsulation') {
+    return writeKeyEncapsulation(certificate, keyEncryption.name, key, recipientIdentifier);
   }
   const { name, hash } = keyEncryption;
   const encryptedKey = wrapTransported(certificate, key, name, hash);
@@ -213,7 +218,7 @@ function writeRecipient(
     });
 }
 
-/** RFC 5280 4.2.1.3: key transport takes keyEncipherment, key agreement keyAgreement. */
+/** RFC 5280 4.2.1.3: key transport takes keyEncipherment, as key encapsulation does (RFC 9935), key agreement keyAgreement. */
 function checkRecipient(certificate: Certificate, now: Date): void {
   const { publicKey, keyUsage, subject } = certificate;
   const { algorithm, algorithmOid, curve, curveOid } = publicKey;
@@ -221,7 +226,9 @@ function checkRecipient(certificate: Certificate, now: Date): void {
     throw new MailsealError('KEY_UNSUITABLE', `the key of ${subject} is for RSASSA-PSS signatures only`);
   }
   const agrees = canAgree(publicKey);
-  if (algorithm !== 'rsa' && !agrees) {
+  const kem = kemOf(publicKey);
+  if (kem !== undefined) requireMlKem(kem);
+  else if (algorithm !== 'rsa' && !agrees) {
     const oid = algorithm === 'ec' ? (curveOid ?? algorithmOid) : algorithmOid;
     const what = curve ?? describeOid(oid);
     throw new MailsealError('UNSUPPORTED_ALGORITHM', `encrypting to ${subject}, whose key is of ${what}`, {

@@ -1,6 +1,6 @@
 /**
  * What CMS has done by a key outside of the process (x509/keyhandle.ts): signatures, and the unwrapping of content keys by
- * RSA and by key agreement. The counterpart of what signingplan.ts, keytransport.ts and keyagreement.ts do with a
+ * RSA, by key agreement and by key encapsulation. The counterpart of what signingplan.ts, keytransport.ts, keyagreement.ts and kem.ts do with a
  * PrivateKey, and with the same promise: RSA gives a content key, the true one or the one that stands in for it (RFC 3218). A handle that does raw RSA is unpadded here, in constant time. One that unpads itself answers a key or an
  * error, in times of its own; its error is not passed on, unless it says that it is not about the ciphertext.
  * Used by signing.ts and attempts.ts.
@@ -17,6 +17,7 @@ import { computeDigest } from '../x509/digests.js';
 import type { HandleDecryption, HandleSignature, KeyHandle, PublicKey } from '../x509/keys.js';
 import { readRsaPublic } from '../x509/rsa.js';
 import { type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
+import { type KeyEncapsulation, unwrapWithShared } from './kem.js';
 import { type KeyAgreement, publicKeyLike, unwrapWithSecret } from './keyagreement.js';
 import { type KeyTransport, ofLengths, unpadTransported } from './keytransport.js';
 import type { Plan } from './signingplan.js';
@@ -174,6 +175,22 @@ function checkedPeer(own: PublicKey, { bits }: KeyAgreement): PublicKey | undefi
   } catch {
     return undefined;
   }
+}
+
+/** As {@link unwrapAgreedWithHandle}. ML-KEM rejects implicitly: an error of the handle can't be about the secret. */
+export async function unwrapEncapsulatedWithHandle(
+  handle: KeyHandle,
+  encapsulation: KeyEncapsulation,
+  encryptedKey: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  let secret: Uint8Array | undefined;
+  try {
+    secret = await handle.decapsulate?.(copy(encapsulation.ciphertext));
+    assertBytes(secret, 'what decapsulate of a KeyHandle answers');
+  } catch (cause) {
+    throw unavailable('the key handle did not decapsulate', cause);
+  }
+  return unwrapWithShared(secret, encapsulation, encryptedKey);
 }
 
 function unavailable(message: string, cause: unknown): MailsealError {

@@ -1,11 +1,11 @@
 /**
- * RecipientInfo (RFC 5652 6.2), read: key transport, key agreement, key-encryption keys, passwords; of other kinds the
- * type only, so that an error can say whom a message is for. What a recipient's algorithms are is left to those who
+ * RecipientInfo (RFC 5652 6.2), read: key transport, key agreement, key-encryption keys, passwords, key encapsulation
+ * (RFC 9629); of other kinds the type only, so that an error can say whom a message is for. What a recipient's algorithms are is left to those who
  * open it, so that one whose algorithm is not built keeps nobody else from a message.
  * Used by opening.ts and by whoever lists the recipients of a message.
  */
 import { type AlgorithmIdentifier, readAlgorithmIdentifier } from '../asn1/algorithm.js';
-import { describeOid } from '../asn1/oids.js';
+import { describeOid, OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readBitOctets, readOctets, readOid, readSmallInteger } from '../asn1/values.js';
@@ -53,7 +53,29 @@ export type RecipientInfo =
       readonly encryptedKey: Uint8Array;
       readonly node: DerNode;
     }
+  | {
+      readonly type: 'keyEncapsulation';
+      /** One. */
+      readonly identifiers: readonly [RecipientIdentifier];
+      /** Of the KEM. */
+      readonly algorithm: AlgorithmIdentifier;
+      readonly ciphertext: Uint8Array;
+      readonly keyDerivation: AlgorithmIdentifier;
+      /** Octets of the key that the wrap takes. */
+      readonly kekLength: number;
+      readonly ukm: Uint8Array | undefined;
+      readonly wrapAlgorithm: AlgorithmIdentifier;
+      readonly encryptedKeys: readonly [Uint8Array];
+      readonly node: DerNode;
+    }
   | { readonly type: 'other'; readonly oid: string; readonly node: DerNode };
+
+/** One that names keys by their certificates. */
+export type NamingRecipientInfo = RecipientInfo & {
+  readonly type: 'keyTransport' | 'keyAgreement' | 'keyEncapsulation';
+};
+
+export const namesKeys = (info: RecipientInfo): info is NamingRecipientInfo => 'identifiers' in info;
 
 /** RecipientInfos ::= SET SIZE (1..MAX) OF RecipientInfo. @throws MailsealError ASN1_*, CMS_MALFORMED */
 export function readRecipientInfos(node: DerNode): RecipientInfo[] {
@@ -67,8 +89,7 @@ function readRecipientInfo(node: DerNode): RecipientInfo {
   if (node.is(contextConstructed(1))) return readKeyAgreement(node);
   if (node.is(contextConstructed(2))) return readKeyEncryptionKey(node);
   if (node.is(contextConstructed(3))) return readPassword(node);
-  const other = node.reader(contextConstructed(4), 'RecipientInfo');
-  return { type: 'other', oid: readOid(other.next(Tag.OID, 'oriType')), node };
+  return readOther(node);
 }
 
 /** A reader behind the version, which only repeats the form of what follows; peers get it wrong. */
@@ -99,9 +120,7 @@ function readKeyTransport(node: DerNode): RecipientInfo {
 function readKeyAgreement(node: DerNode): RecipientInfo {
   const reader = readerOf(node, contextConstructed(1), 'KeyAgreeRecipientInfo');
   const originator = readOriginator(reader.next(contextConstructed(0), 'originator'));
-  const ukmNode = reader.optional(contextConstructed(1))?.reader(contextConstructed(1), 'ukm');
-  const ukm = ukmNode && readOctets(ukmNode.next(Tag.OCTET_STRING, 'ukm'));
-  ukmNode?.end();
+  const ukm = optionalUkm(reader, contextConstructed(1));
   const algorithm = nextAlgorithm(reader, 'keyEncryptionAlgorithm');
   const keys = reader.next(Tag.SEQUENCE, 'recipientEncryptedKeys');
   reader.end();
@@ -161,6 +180,50 @@ function readPassword(node: DerNode): RecipientInfo {
   return { type: 'password', keyDerivation, algorithm, encryptedKey, node };
 }
 
+/** OtherRecipientInfo (6.2.5). */
+function readOther(node: DerNode): RecipientInfo {
+  const reader = node.reader(contextConstructed(4), 'RecipientInfo');
+  const oid = readOid(reader.next(Tag.OID, 'oriType'));
+  if (oid !== OID.kemRecipientInfo) return { type: 'other', oid, node };
+  const value = reader.next(Tag.SEQUENCE, 'oriValue');
+  reader.end();
+  return readKeyEncapsulation(value, node);
+}
+
+/** KEMRecipientInfo (RFC 9629 section 3). */
+function readKeyEncapsulation(value: DerNode, node: DerNode): RecipientInfo {
+  const reader = readerOf(value, Tag.SEQUENCE, 'KEMRecipientInfo');
+  const identifier = readIdentifier(reader.any('rid'), 'RecipientIdentifier');
+  const algorithm = nextAlgorithm(reader, 'kem');
+  const ciphertext = readOctets(reader.next(Tag.OCTET_STRING, 'kemct'));
+  const keyDerivation = nextAlgorithm(reader, 'kdf');
+  const kekLength = readSmallInteger(reader.next(Tag.INTEGER, 'kekLength'), 'kekLength');
+  const ukm = optionalUkm(reader, contextConstructed(0));
+  const wrapAlgorithm = nextAlgorithm(reader, 'wrap');
+  const encryptedKey = nextEncryptedKey(reader);
+  reader.end();
+  return {
+    type: 'keyEncapsulation',
+    identifiers: [identifier],
+    algorithm,
+    ciphertext,
+    keyDerivation,
+    kekLength,
+    ukm,
+    wrapAlgorithm,
+    encryptedKeys: [encryptedKey],
+    node,
+  };
+}
+
+/** UserKeyingMaterial in an EXPLICIT tag. */
+function optionalUkm(reader: DerReader, tag: Tag): Uint8Array | undefined {
+  const inner = reader.optional(tag)?.reader(tag, 'ukm');
+  const ukm = inner && readOctets(inner.next(Tag.OCTET_STRING, 'ukm'));
+  inner?.end();
+  return ukm;
+}
+
 /** One line for a recipient, fit for a terminal. */
 export function describeRecipient(identifier: RecipientIdentifier): string {
   return describeIdentifier(identifier);
@@ -168,10 +231,8 @@ export function describeRecipient(identifier: RecipientIdentifier): string {
 
 /** A line for everyone that a RecipientInfo is for. */
 export function describeRecipientInfo(info: RecipientInfo): string[] {
+  if (namesKeys(info)) return info.identifiers.map(describeRecipient);
   switch (info.type) {
-    case 'keyTransport':
-    case 'keyAgreement':
-      return info.identifiers.map(describeRecipient);
     case 'keyEncryptionKey':
       return [`shared key ${shortHex(info.keyIdentifier)}`];
     case 'password':
@@ -205,4 +266,4 @@ export function unknownRecipient({ recipientInfos, node }: Recipients): Mailseal
   );
 }
 
-const recipientCount = (info: RecipientInfo): number => ('identifiers' in info ? info.identifiers.length : 1);
+const recipientCount = (info: RecipientInfo): number => (namesKeys(info) ? info.identifiers.length : 1);

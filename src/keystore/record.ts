@@ -167,12 +167,18 @@ export function maySign(certificate: Certificate): boolean {
   return keyUsage === undefined || keyUsage.digitalSignature || keyUsage.nonRepudiation;
 }
 
-/** Key transport takes keyEncipherment (RFC 5280 4.2.1.3), key agreement keyAgreement (RFC 5753 7, RFC 8418). */
+/**
+ * Key transport and key encapsulation take keyEncipherment (RFC 5280 4.2.1.3, RFC 9935), key agreement keyAgreement
+ * (RFC 5753 7, RFC 8418).
+ */
 export function mayEncrypt(certificate: Certificate): boolean {
   const { keyUsage, publicKey } = certificate;
   if (!isForMail(certificate)) return false;
   switch (publicKey.algorithm) {
     case 'rsa':
+    case 'ml-kem-512':
+    case 'ml-kem-768':
+    case 'ml-kem-1024':
       return keyUsage?.keyEncipherment ?? true;
     case 'ec':
     case 'x25519':

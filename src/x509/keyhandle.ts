@@ -63,12 +63,18 @@ export interface KeyHandle {
    * @returns the x coordinate in the size of the curve; of X25519 and X448 32 and 56 octets
    */
   deriveBits?(peer: PublicKey): Promise<Uint8Array>;
+  /**
+   * ML-KEM (PKCS#11: C_DecapsulateKey), whether this Node.js has it or not.
+   * @param ciphertext of the size that the key has
+   * @returns the shared secret, 32 octets; for a ciphertext of another key any (implicit rejection, FIPS 203)
+   */
+  decapsulate?(ciphertext: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A private key that is here, or elsewhere. */
 export type AnyPrivateKey = PrivateKey | KeyHandle;
 
-const METHODS = ['sign', 'decrypt', 'deriveBits'] as const;
+const METHODS = ['sign', 'decrypt', 'deriveBits', 'decapsulate'] as const;
 
 /** @throws TypeError for what is no KeyHandle */
 export function assertKeyHandle(handle: KeyHandle): void {

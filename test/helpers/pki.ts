@@ -13,6 +13,7 @@ import { utf8 } from '../../src/bytes.js';
 import { Certificate } from '../../src/x509/certificate.js';
 import type { KeyUsageBit } from '../../src/x509/extensions.js';
 import { PrivateKey, PublicKey } from '../../src/x509/keys.js';
+import { isMlKem, type MlKemAlgorithm } from '../../src/x509/mlkem.js';
 
 export type KeyKind =
   | 'rsa'
@@ -27,7 +28,8 @@ export type KeyKind =
   | 'x448'
   | 'ml-dsa-44'
   | 'ml-dsa-65'
-  | 'ml-dsa-87';
+  | 'ml-dsa-87'
+  | MlKemAlgorithm;
 
 /** Attribute types by their name in the OID table, and values. */
 export type Attributes = readonly (readonly [keyof typeof OID, string])[];
@@ -101,7 +103,10 @@ function generate(kind: KeyKind): KeyObject {
       return generateKeyPairSync('x448').privateKey;
     case 'ml-dsa-44':
     case 'ml-dsa-65':
-    case 'ml-dsa-87': // Node.js 24, whose types are not those that we compile with
+    case 'ml-dsa-87':
+    case 'ml-kem-512':
+    case 'ml-kem-768':
+    case 'ml-kem-1024': // Node.js 24, whose types are not those that we compile with
       return (generateKeyPairSync as (kind: string) => { privateKey: KeyObject })(kind).privateKey;
     default:
       return generateKeyPairSync('ec', { namedCurve: kind }).privateKey;
@@ -270,6 +275,7 @@ const KEY_USAGE_BITS: readonly KeyUsageBit[] = [
 function defaultKeyUsage(algorithm: PublicKey['algorithm']): readonly KeyUsageBit[] {
   if (algorithm === 'rsa') return ['digitalSignature', 'keyEncipherment'];
   if (algorithm === 'ec') return ['digitalSignature', 'keyAgreement'];
+  if (isMlKem(algorithm)) return ['keyEncipherment'];
   return algorithm.startsWith('x') ? ['keyAgreement'] : ['digitalSignature'];
 }
 
