@@ -6,8 +6,9 @@
  */
 
 import { describeOid, OID } from '../asn1/oids.js';
+import type { DerNode } from '../asn1/tape.js';
 import type { Attribute, SignedAttributes } from '../cms/attributes.js';
-import { contentOfType } from '../cms/content.js';
+import { type ContentInfo, contentOfType } from '../cms/content.js';
 import { type CertificateIdentifier, identifies } from '../cms/identifiers.js';
 import { SignedData, type SignerResult, verifySignedData } from '../cms/signed.js';
 import type { SmimeCapability } from '../cms/smimeattributes.js';
@@ -24,6 +25,7 @@ import { addressOf, type Mailbox, readSenders, type Senders } from './addresses.
 import { type Coverage, coverage } from './coverage.js';
 import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
+import type { MimeEntity } from './mime.js';
 import { type FoundHeaders, type ProtectedHeaders, protectedHeadersIn } from './protectedheaders.js';
 import { canonicalize, hasLoneCr } from './transfer.js';
 
@@ -132,14 +134,40 @@ export interface Verdict extends Coverage {
  *   LIMIT_*, UNSUPPORTED_FEATURE: the input is not a signed message that can be read
  */
 export async function verify(message: Uint8Array, options: VerifyOptions): Promise<Verdict> {
-  const { now = new Date() } = options;
   const input = readInput(message, { signedPart: true });
-  const { contentType } = input.contentInfo;
+  const { mail, path, contentInfo } = input;
+  const signed = SignedData.parse(signedDataIn(contentInfo));
+  const { results, content } = verifySignatures(signed, input, options);
+  const verified = { signed, results, beginning: content, mail, isRoot: path === '', ...coverage(input) };
+  return { ...judgeMessage(verified, options), content };
+}
+
+/** @throws MailsealError NOT_SIGNED, UNSUPPORTED_FEATURE */
+export function signedDataIn(contentInfo: ContentInfo): DerNode {
+  const { contentType } = contentInfo;
   if (contentType === OID.envelopedData || contentType === OID.authEnvelopedData) {
     throw new MailsealError('NOT_SIGNED', 'the message is encrypted; decrypt it, then verify what it holds');
   }
-  const signed = SignedData.parse(contentOfType(input.contentInfo, OID.signedData));
-  const { results, content } = verifySignatures(signed, input, options);
+  return contentOfType(contentInfo, OID.signedData);
+}
+
+/** A message whose signatures were looked at. */
+export interface VerifiedMessage extends Coverage {
+  readonly signed: SignedData;
+  readonly results: readonly SignerResult[];
+  /** What was signed, or as much of its beginning as a header can have. */
+  readonly beginning: Uint8Array;
+  readonly mail: MimeEntity | undefined;
+  /** All of the mail is signed, not one part of it. */
+  readonly isRoot: boolean;
+}
+
+/** What is to be said of it. */
+export function judgeMessage(
+  { signed, results, beginning, mail, isRoot, covered, uncovered }: VerifiedMessage,
+  options: VerifyOptions,
+): Omit<Verdict, 'content'> {
+  const { now = new Date() } = options;
   const problems: Problem[] = [];
   const court: Court = { signed, options, now, budget: new PathBudget() };
   const signers = results.map((result, signer) => {
@@ -153,20 +181,18 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     verdict.counterSignatures = judgeCounters(results[i] as SignerResult, court);
   });
   // RFC 8551 3.4.3.2 and RFC 5652 5.1: what a mail signs is id-data. Octets of another type are no MIME entity.
-  if (input.mail !== undefined && signed.contentType !== OID.data) {
+  if (mail !== undefined && signed.contentType !== OID.data) {
     const message = `what is signed is ${describeOid(signed.contentType)}, not a MIME entity`;
     problems.push({ code: 'UNSUPPORTED_FEATURE', message });
   }
   // RFC 9788 section 2.1: header fields are protected at the root alone, not in a part among others.
-  const found =
-    input.path === ''
-      ? protectedHeadersIn(content, input.mail?.headers, {
-          encrypted: options.decrypted === true,
-          signed: signers.length > 0 && signers.every((signer) => signer.valid),
-        })
-      : undefined;
-  const sender = checkHeaders(input.mail?.headers, found, signers, problems);
-  const { covered, uncovered } = coverage(input);
+  const found = isRoot
+    ? protectedHeadersIn(beginning, mail?.headers, {
+        encrypted: options.decrypted === true,
+        signed: signers.length > 0 && signers.every((signer) => signer.valid),
+      })
+    : undefined;
+  const sender = checkHeaders(mail?.headers, found, signers, problems);
   if (covered !== undefined && uncovered.parts.length > 0) {
     sender.senderVerified = false;
     const parts = uncovered.parts.map(({ path, type }) => `part ${path} (${type})`).join(', ');
@@ -176,7 +202,6 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
     valid: problems.length === 0,
     signers,
     problems,
-    content,
     contentType: signed.contentType,
     certificates: signed.certificates,
     detached: signed.content === undefined,
