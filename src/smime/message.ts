@@ -19,7 +19,14 @@ import type { SharedSecrets } from '../cms/sharedkeys.js';
 import { type MessageDigest, type SignDataOptions, SignedData, signedPieces } from '../cms/signed.js';
 import { MailsealError, readable } from '../errors.js';
 import type { AnyPrivateKey } from '../x509/keys.js';
-import { buildMultipartSigned, buildPkcs7Mime, joinMessage, splitMessage } from './build.js';
+import {
+  buildMultipartSigned,
+  buildPkcs7Mime,
+  joinMessage,
+  type SmimeType,
+  type SplitMessage,
+  splitMessage,
+} from './build.js';
 import type { HeaderPolicy, HeaderPolicyName } from './headerpolicy.js';
 import type { Headers } from './headers.js';
 import { readInput, type SmimeInput } from './input.js';
@@ -72,7 +79,10 @@ export const micalgOf = (digests: readonly MessageDigest[]): string =>
   digests.map((digest) => digest.replace(/^sha(?=\d)/, 'sha-')).join(',');
 
 /** A message in two, its header fields protected if that is asked for. */
-function parted(message: Uint8Array, options: Pick<SignOptions, 'protectHeaders' | 'legacyDisplay'>) {
+export function parted(
+  message: Uint8Array,
+  options: Pick<SignOptions, 'protectHeaders' | 'legacyDisplay'>,
+): SplitMessage {
   const split = splitMessage(message);
   const { protectHeaders: how, legacyDisplay } = options;
   if (how !== undefined) return protectHeaders(split, { protectHeaders: how, legacyDisplay });
@@ -98,14 +108,22 @@ export interface EncryptOptions extends Omit<CmsEncryptOptions, 'contentType'> {
  */
 export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
+  const { outer, entity } = partedToEncrypt(message, options);
+  const { contentType, pieces } = envelopedPieces(prepareEntity(entity), options);
+  return buildPkcs7Mime({ outer, smimeType: smimeTypeOf(contentType), content: pieces });
+}
+
+/** {@link parted}, for encrypting. */
+export function partedToEncrypt(message: Uint8Array, options: EncryptOptions): SplitMessage {
   if ((options.protectHeaders as string | undefined) === 'clear') {
     throw new RangeError('the header of a mail that is encrypted is protected with a policy');
   }
-  const { outer, entity } = parted(message, options);
-  const { contentType, pieces } = envelopedPieces(prepareEntity(entity), options);
-  const smimeType = contentType === OID.envelopedData ? 'enveloped-data' : 'authEnveloped-data';
-  return buildPkcs7Mime({ outer, smimeType, content: pieces });
+  return parted(message, options);
 }
+
+/** @param contentType OID of EnvelopedData or AuthEnvelopedData */
+export const smimeTypeOf = (contentType: string): SmimeType =>
+  contentType === OID.envelopedData ? 'enveloped-data' : 'authEnveloped-data';
 
 export interface DecryptOptions extends SharedSecrets {
   /** A key store, or keyRing(pfxContents…). Default: no private keys. */
@@ -199,7 +217,7 @@ export function readEnveloped(message: Uint8Array): EnvelopedData | AuthEnvelope
 }
 
 /** Signatures around an encrypted message: RFC 8551 3.7 makes one, a mailing list may add another. */
-const MAX_SIGNED_LAYERS = 4;
+export const MAX_SIGNED_LAYERS = 4;
 
 function findEnveloped(input: SmimeInput, layersLeft: number): EnvelopedData | AuthEnvelopedData {
   const { contentType, content } = input.contentInfo;
@@ -228,7 +246,8 @@ function readSigned(content: Uint8Array): SmimeInput {
   }
 }
 
-const notEncrypted = () => new MailsealError('NOT_ENCRYPTED', 'the message is signed, but not encrypted');
+export const notEncrypted = () =>
+  new MailsealError('NOT_ENCRYPTED', 'the message is signed, but not encrypted');
 
 /** EFAIL: an entity that readers could read in two ways is not made a mail of. */
 export function tryJoin(outer: Uint8Array, entity: Uint8Array): Uint8Array | undefined {

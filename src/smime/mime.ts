@@ -273,13 +273,22 @@ const DECODERS: ReadonlyMap<string, (bytes: Uint8Array, strict: boolean) => Uint
 ]);
 
 export type Smime =
-  /** `content.bytes` is what was signed, `signature` holds the CMS object; `micalg` in lower case. */
-  | { kind: 'multipart-signed'; content: MimeEntity; signature: MimeEntity; micalg: string[] }
+  | MultipartSigned
   /** The body is a CMS object. `smimeType`, in lower case, is what the header says; the object's own type decides. */
   | { kind: 'pkcs7-mime'; smimeType?: string }
   /** A detached signature alone. */
   | { kind: 'pkcs7-signature' }
   | { kind: 'none' };
+
+interface MultipartSigned {
+  kind: 'multipart-signed';
+  /** Its octets are what was signed. */
+  content: MimeEntity;
+  /** Holds the CMS object. */
+  signature: MimeEntity;
+  /** In lower case. */
+  micalg: string[];
+}
 
 const PKCS7_MIME = /^application\/(?:x-)?pkcs7-mime$/;
 const PKCS7_SIGNATURE = /^application\/(?:x-)?pkcs7-signature$/;
@@ -329,32 +338,45 @@ export function requireSignature(part: MimeEntity): void {
  * @throws MailsealError MIME_MALFORMED if it says that it is S/MIME but readers could differ about its parts
  */
 export function classify(entity: MimeEntity): Smime {
-  const kind = declaredKind(entity);
-  if (kind === 'none') return { kind };
-  const { parameters, defect } = entity.contentType;
-  if (defect !== undefined && defect !== STRAY_TEXT) {
-    throw new MailsealError('MIME_MALFORMED', `Content-Type: ${defect}`, { offset: entity.start });
-  }
-  if (kind === 'pkcs7-signature') return { kind };
-  if (kind === 'pkcs7-mime') {
-    const smimeType =
-      parameters.get('smime-type')?.toLowerCase() ??
-      SMIME_TYPES.get(entity.fileName?.slice(-4).toLowerCase() ?? '');
-    return smimeType === undefined ? { kind } : { kind, smimeType };
-  }
+  const declared = refined(declaredKind(entity), entity);
+  if (declared.kind !== 'multipart-signed') return declared;
   const { parts, closed } = entity.multipart();
   const [content, signature] = parts;
   if (content === undefined || signature === undefined || parts.length !== 2 || !closed) {
     throw new MailsealError('MIME_MALFORMED', NOT_TWO_PARTS, { offset: entity.bodyStart });
   }
   requireSignature(signature);
-  const micalg = (parameters.get('micalg') ?? '').toLowerCase().split(',');
-  return {
-    kind,
-    content,
-    signature,
-    micalg: micalg.map((name) => name.trim()).filter((name) => name !== ''),
-  };
+  return { ...declared, content, signature };
+}
+
+/**
+ * The same from the header alone. A multipart/signed that names no protocol counts as S/MIME: its second part says so, or is
+ * refused.
+ * @throws MailsealError MIME_MALFORMED
+ */
+export function classifyHeader(entity: MimeEntity): Declared {
+  const { type, parameters } = entity.contentType;
+  const isUnnamed = type === 'multipart/signed' && !parameters.has('protocol');
+  return refined(isUnnamed ? 'multipart-signed' : declaredKind(entity), entity);
+}
+
+type Declared = Exclude<Smime, { kind: 'multipart-signed' }> | Pick<MultipartSigned, 'kind' | 'micalg'>;
+
+function refined(kind: Smime['kind'], entity: MimeEntity): Declared {
+  if (kind === 'none') return { kind };
+  const { parameters, defect } = entity.contentType;
+  if (defect !== undefined && defect !== STRAY_TEXT) {
+    throw new MailsealError('MIME_MALFORMED', `Content-Type: ${defect}`, { offset: entity.start });
+  }
+  if (kind === 'pkcs7-signature') return { kind };
+  if (kind === 'multipart-signed') {
+    const micalg = (parameters.get('micalg') ?? '').toLowerCase().split(',');
+    return { kind, micalg: micalg.map((name) => name.trim()).filter((name) => name !== '') };
+  }
+  const smimeType =
+    parameters.get('smime-type')?.toLowerCase() ??
+    SMIME_TYPES.get(entity.fileName?.slice(-4).toLowerCase() ?? '');
+  return smimeType === undefined ? { kind } : { kind, smimeType };
 }
 
 const SMIME_TYPES: ReadonlyMap<string, string> = new Map([

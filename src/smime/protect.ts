@@ -17,7 +17,7 @@ import {
 } from './headerpolicy.js';
 import { type HeaderField, parseHeaders } from './headers.js';
 import { addLegacyDisplay } from './legacydisplay.js';
-import { classify, parseEntity } from './mime.js';
+import { classifyHeader, parseEntity } from './mime.js';
 import { applyEdits, editType } from './rewrite.js';
 
 export interface ProtectOptions {
@@ -37,7 +37,7 @@ export function protectHeaders({ outer, entity }: SplitMessage, options: Protect
   if (policy === undefined && legacyDisplay) {
     throw new RangeError('legacyDisplay goes with a policy: nothing is hidden of a mail that is only signed');
   }
-  if (classify(parseEntity(entity)).kind !== 'none') {
+  if (classifyHeader(parseEntity(entity)).kind !== 'none') {
     throw new MailsealError(
       'USAGE',
       'the message is signed or encrypted already: its header is protected when that is done first',
