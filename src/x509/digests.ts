@@ -3,7 +3,7 @@
  * (RFC 8419, RFC 8702), and the broken SHA-1 and MD5 (RFC 3370), which are for reading old messages alone. Refused by name:
  * MD2, MD4, SHAKE256 of another length, and everything else. Used by signature.ts, pss.ts and CMS.
  */
-import { createHash, hash as nodeHash } from 'node:crypto';
+import { createHash, type Hash, hash as nodeHash } from 'node:crypto';
 import { type AlgorithmIdentifier, expectNullOrAbsent } from '../asn1/algorithm.js';
 import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
@@ -93,13 +93,19 @@ export function readSignerDigest(algorithm: AlgorithmIdentifier): DigestName {
 
 /** @throws MailsealError UNSUPPORTED_ALGORITHM where this build of OpenSSL lacks the digest */
 export function computeDigest(name: DigestName, data: Uint8Array): Uint8Array {
-  if (name === 'shake256') {
-    return createHash('shake256', { outputLength: SHAKE256_BITS / 8 })
-      .update(data)
-      .digest();
-  }
+  if (name === 'shake256') return createDigest(name).update(data).digest();
+  return ifThere(name, () => nodeHash(name, data, 'buffer'));
+}
+
+function createDigest(name: DigestName): Hash {
+  return ifThere(name, () =>
+    name === 'shake256' ? createHash(name, { outputLength: SHAKE256_BITS / 8 }) : createHash(name),
+  );
+}
+
+function ifThere<T>(name: DigestName, make: () => T): T {
   try {
-    return nodeHash(name, data, 'buffer');
+    return make();
   } catch (cause) {
     throw new MailsealError('UNSUPPORTED_ALGORITHM', `this Node.js has no ${name}`, { cause });
   }
@@ -113,6 +119,34 @@ export function digester(octets: Uint8Array): (name: DigestName) => Uint8Array {
     computed.set(name, digest);
     return digest;
   };
+}
+
+/** Digests of octets that come in chunks. */
+export class RunningDigests {
+  readonly #hashes: ReadonlyMap<DigestName, Hash>;
+  readonly #computed = new Map<DigestName, Uint8Array>();
+
+  /** @throws as {@link computeDigest} */
+  constructor(names: Iterable<DigestName>) {
+    this.#hashes = new Map([...names].map((name) => [name, createDigest(name)]));
+  }
+
+  update(chunk: Uint8Array): void {
+    for (const hash of this.#hashes.values()) hash.update(chunk);
+  }
+
+  has(name: DigestName): boolean {
+    return this.#hashes.has(name);
+  }
+
+  /** Of all chunks: none may follow. @throws RangeError for a digest that was not asked for beforehand */
+  digest(name: DigestName): Uint8Array {
+    const hash = this.#hashes.get(name);
+    if (hash === undefined) throw new RangeError(`no ${name} was computed`);
+    const digest = this.#computed.get(name) ?? hash.digest();
+    this.#computed.set(name, digest);
+    return digest;
+  }
 }
 
 /** Collisions can be computed: whoever made what was signed may have made a second content for it. */
