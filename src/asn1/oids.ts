@@ -134,10 +134,11 @@ export const OID = {
   cmsRc2Wrap: '1.2.840.113549.1.9.16.3.7',
   aeadChaCha20Poly1305: '1.2.840.113549.1.9.16.3.18',
   cekHkdfSha256: '1.2.840.113549.1.9.16.3.31',
-  // Key derivation (RFC 8619)
+  // Key derivation (RFC 8619, RFC 9690)
   hkdfWithSha256: '1.2.840.113549.1.9.16.3.28',
   hkdfWithSha384: '1.2.840.113549.1.9.16.3.29',
   hkdfWithSha512: '1.2.840.113549.1.9.16.3.30',
+  kdf3: '1.3.133.16.840.9.44.1.2',
   // Key agreement (RFC 5753, RFC 8418)
   dhSinglePassStdDhSha1Kdf: '1.3.133.16.840.63.0.2',
   dhSinglePassCofactorDhSha1Kdf: '1.3.133.16.840.63.0.3',

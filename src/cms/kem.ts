@@ -1,12 +1,13 @@
 /**
  * Key encapsulation: KEMRecipientInfo (RFC 9629) with ML-KEM (RFC 9936), HKDF with SHA-2 (RFC 8619) and the key wraps of
- * keywrap.ts, read and written. Refused: other KEMs, other KDFs, a kekLength that is not that of the wrap.
+ * keywrap.ts, read and written; KDF3 of ANSI X9.44 is read, as Bouncy Castle takes it where it is told nothing.
+ * Refused: other KEMs, other KDFs, a kekLength that is not that of the wrap.
  * ML-KEM rejects implicitly: of a ciphertext that is not for this key comes a secret that nobody knows, in the same time.
  * So it is the key wrap, which checks itself, that tells, and it may tell everybody.
  * Used by attempts.ts, handles.ts, choice.ts and enveloping.ts.
  */
-import { hkdfSync } from 'node:crypto';
-import { expectNullOrAbsent } from '../asn1/algorithm.js';
+import { createHash, hkdfSync } from 'node:crypto';
+import { type AlgorithmIdentifier, expectNullOrAbsent, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
 import { type DerWriter, writeDer } from '../asn1/write.js';
 import { wipe } from '../bytes.js';
@@ -33,18 +34,30 @@ const KEMS: ReadonlyMap<string, MlKemAlgorithm> = new Map(
   (Object.keys(ML_KEM) as MlKemAlgorithm[]).map((name) => [ML_KEM[name].oid, name]),
 );
 
-/** Their digests. */
-const KDFS: Readonly<Record<string, string>> = {
+type Hash = 'sha256' | 'sha384' | 'sha512';
+
+interface Kdf {
+  readonly kdf: 'hkdf' | 'kdf3';
+  readonly hash: Hash;
+}
+
+const HKDFS: Readonly<Record<string, Hash>> = {
   [OID.hkdfWithSha256]: 'sha256',
   [OID.hkdfWithSha384]: 'sha384',
   [OID.hkdfWithSha512]: 'sha512',
 };
 
+/** In KDF3. */
+const DIGESTS: Readonly<Record<string, Hash>> = {
+  [OID.sha256]: 'sha256',
+  [OID.sha384]: 'sha384',
+  [OID.sha512]: 'sha512',
+};
+
 export interface KeyEncapsulation {
   readonly name: MlKemAlgorithm;
   readonly ciphertext: Uint8Array;
-  /** Of HKDF. */
-  readonly hash: string;
+  readonly kdf: Kdf;
   readonly wrap: KeyWrap;
   /** Whether the parameters of the wrap are NULL. */
   readonly wrapHasNull: boolean;
@@ -62,14 +75,26 @@ export function readKeyEncapsulation(info: KemRecipientInfo): KeyEncapsulation {
     const what = `an ${name} ciphertext of ${ciphertext.length} octets, where it has ${ciphertextSize}`;
     throw node.fail('CMS_MALFORMED', what);
   }
-  const hash = KDFS[keyDerivation.oid];
-  if (hash === undefined) throw unsupported(keyDerivation, 'key derivation with');
-  expectNullOrAbsent(keyDerivation.parameters, 'parameters of HKDF');
+  const kdf = readKdf(keyDerivation);
   const wrap = readKeyWrap(wrapAlgorithm);
   if (kekLength !== wrap.keyLength) {
     throw node.fail('CMS_MALFORMED', `kekLength ${kekLength} of a key wrap that takes ${wrap.keyLength}`);
   }
-  return { name, ciphertext, hash, wrap, wrapHasNull: wrapAlgorithm.parameters !== undefined, ukm };
+  return { name, ciphertext, kdf, wrap, wrapHasNull: wrapAlgorithm.parameters !== undefined, ukm };
+}
+
+function readKdf(algorithm: AlgorithmIdentifier): Kdf {
+  const { oid, parameters } = algorithm;
+  if (oid === OID.kdf3 && parameters !== undefined) {
+    const digest = readAlgorithmIdentifier(parameters, 'digest of KDF3');
+    const hash = DIGESTS[digest.oid];
+    if (hash === undefined) throw unsupported(digest, 'KDF3 with');
+    return { kdf: 'kdf3', hash };
+  }
+  const hash = HKDFS[oid];
+  if (hash === undefined) throw unsupported(algorithm, 'key derivation with');
+  expectNullOrAbsent(parameters, 'parameters of HKDF');
+  return { kdf: 'hkdf', hash };
 }
 
 /** Whether the key is of this kind: a question about what anybody can see. */
@@ -92,21 +117,21 @@ export function unwrapEncapsulated(
  */
 export function unwrapWithShared(
   secret: Uint8Array,
-  { hash, wrap, wrapHasNull, ukm }: KeyEncapsulation,
+  { kdf, wrap, wrapHasNull, ukm }: KeyEncapsulation,
   encryptedKey: Uint8Array,
 ): Uint8Array | undefined {
   let kek: Uint8Array | undefined;
   try {
-    kek = deriveKek(hash, secret, wrap, wrapHasNull, ukm);
+    kek = deriveKek(kdf, secret, wrap, wrapHasNull, ukm);
     return unwrapKey(wrap, kek, encryptedKey);
   } finally {
     wipe(secret, kek);
   }
 }
 
-/** RFC 9936 2.2.1: HKDF without salt; info is CMSORIforKEMOtherInfo (RFC 9629 section 5), in DER. */
+/** RFC 9936 2.2.1: HKDF has no salt. Info is CMSORIforKEMOtherInfo (RFC 9629 section 5), in DER. */
 function deriveKek(
-  hash: string,
+  { kdf, hash }: Kdf,
   secret: Uint8Array,
   wrap: KeyWrap,
   withNull: boolean,
@@ -119,8 +144,15 @@ function deriveKek(
       if (ukm !== undefined) w.explicit(0, (w) => w.octets(ukm));
     }),
   );
-  return new Uint8Array(hkdfSync(hash, secret, '', info, wrap.keyLength));
+  if (kdf === 'hkdf') return new Uint8Array(hkdfSync(hash, secret, '', info, wrap.keyLength));
+  // KDF3 is digests of a counter from 1, the secret and the info; one is as long as any key that wraps.
+  const digest = createHash(hash).update(FIRST).update(secret).update(info).digest();
+  const kek = Uint8Array.from(digest.subarray(0, wrap.keyLength));
+  wipe(digest);
+  return kek;
 }
+
+const FIRST = Uint8Array.of(0, 0, 0, 1);
 
 function writeWrap(w: DerWriter, { oid }: KeyWrap, withNull = false): void {
   w.sequence((w) => {
@@ -172,7 +204,7 @@ export function writeKeyEncapsulation(
   const { sharedKey, ciphertext } = encapsulateFor(certificate);
   let kek: Uint8Array | undefined;
   try {
-    kek = deriveKek('sha256', sharedKey, wrap, false, undefined);
+    kek = deriveKek({ kdf: 'hkdf', hash: 'sha256' }, sharedKey, wrap, false, undefined);
     const encryptedKey = wrapKey(wrap, kek, contentKey);
     return writeDer((w) =>
       w.implicitConstructed(4, (w) => {
