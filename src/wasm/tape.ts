@@ -2,15 +2,26 @@
 import { type ErrorCode, MailsealError } from '../errors.js';
 import { core, octets, reserve, words } from './instance.js';
 
+/** What the parser answers; also for asn1/split.ts, which reads headers as they come and says the same of them. */
+export const TapeStatus = {
+  TRUNCATED: 1,
+  BAD_TAG: 2,
+  BAD_LENGTH: 3,
+  TRAILING_DATA: 5,
+  TOO_DEEP: 6,
+} as const;
 const TOO_MANY_RECORDS = 7;
 const NEED_INPUT = 9;
 const TAPE_ERRORS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
-  1: ['ASN1_TRUNCATED', 'the input ends inside a value'],
-  2: ['ASN1_BAD_TAG', 'identifier octets that X.690 does not allow'],
-  3: ['ASN1_BAD_LENGTH', 'length octets that X.690 does not allow, or that lead out of the enclosing value'],
+  [TapeStatus.TRUNCATED]: ['ASN1_TRUNCATED', 'the input ends inside a value'],
+  [TapeStatus.BAD_TAG]: ['ASN1_BAD_TAG', 'identifier octets that X.690 does not allow'],
+  [TapeStatus.BAD_LENGTH]: [
+    'ASN1_BAD_LENGTH',
+    'length octets that X.690 does not allow, or that lead out of the enclosing value',
+  ],
   4: ['ASN1_NOT_DER', 'BER where DER is required'],
-  5: ['ASN1_TRAILING_DATA', 'octets after the end of the value'],
-  6: ['LIMIT_DEPTH', 'values are nested too deep'],
+  [TapeStatus.TRAILING_DATA]: ['ASN1_TRAILING_DATA', 'octets after the end of the value'],
+  [TapeStatus.TOO_DEEP]: ['LIMIT_DEPTH', 'values are nested too deep'],
   [TOO_MANY_RECORDS]: ['LIMIT_RECORDS', 'too many values'],
   8: ['ASN1_BAD_VALUE', 'content octets that X.690 does not allow for this type'],
 };
@@ -108,7 +119,7 @@ function tryTape(
       return tapeOf(bytes, keep(tape, count, small), first);
     }
     if (status === TOO_MANY_RECORDS && room < most) return undefined;
-    throw failure(status, words[(state >>> 2) + 6] as number);
+    throw tapeError(status, words[(state >>> 2) + 6] as number);
   } finally {
     core.wipe(state);
   }
@@ -190,7 +201,7 @@ function parseWindow(
       results.push(
         status === 0
           ? tapeOf(inputs[from + i] as Uint8Array, records, words[job + 2] as number)
-          : failure(status, words[job + 1] as number),
+          : tapeError(status, words[job + 1] as number),
       );
     }
     return done > 0;
@@ -243,7 +254,7 @@ function tooLong(length: number, { maxLength }: TapeMode): MailsealError {
   return new MailsealError('LIMIT_LENGTH', `${length} octets, the limit is ${maxLength} (option maxLength)`);
 }
 
-function failure(status: number, offset: number): MailsealError {
+export function tapeError(status: number, offset: number): MailsealError {
   const [code, message] = TAPE_ERRORS[status] ?? ['ASN1_BAD_VALUE', `status ${status}`];
   return new MailsealError(code, message, { offset });
 }
