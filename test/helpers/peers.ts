@@ -2,7 +2,7 @@
  * The `openssl` and `gpgsm` commands and Bouncy Castle as second opinions. A test that needs one that is missing says so
  * and is skipped.
  */
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { execFile, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -63,6 +63,28 @@ export function opensslOut(args: readonly string[], input?: Uint8Array): Buffer 
   const { status, stdout, stderr } = openssl(args, input);
   if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`);
   return stdout;
+}
+
+/** Many runs of openssl, a few at a time; what comes of each, in their order. */
+export async function opensslMany(
+  runs: readonly { args: readonly string[]; input?: Uint8Array }[],
+): Promise<Ran[]> {
+  const results: Ran[] = new Array(runs.length);
+  let next = 0;
+  const work = async () => {
+    for (let i = next++; i < runs.length; i = next++) {
+      const { args, input } = runs[i] as (typeof runs)[number];
+      results[i] = await new Promise((resolve) => {
+        const child = execFile('openssl', args, { encoding: 'buffer' }, (error, stdout, stderr) =>
+          resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr: stderr.toString() }),
+        );
+        child.stdin?.on('error', () => {}); // a run that fails at once leaves its input unread
+        child.stdin?.end(input);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 3 }, work));
+  return results;
 }
 
 /** A gpgsm with a key ring of its own, that trusts the roots it is given and asks nobody. */
