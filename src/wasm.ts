@@ -13,5 +13,5 @@ export {
   runPbeJobs,
 } from './wasm/pbe.js';
 export { rsaUnwrapOaep, rsaUnwrapPkcs1 } from './wasm/rsa.js';
-export { parseTape, parseTapes, type Tape, type TapeMode } from './wasm/tape.js';
+export { parseTape, parseTapes, type Tape, type TapeMode, TapeStatus, tapeError } from './wasm/tape.js';
 export { canonicalLines, decodeBase64, encodeBase64Lines, Hazard, scanLines } from './wasm/text.js';
