@@ -28,6 +28,22 @@ export function bouncyCastle(folder: string): string[] {
   return stdout.toString().trim().split('\n');
 }
 
+/** Debian's Bouncy Castle has no KEMRecipientInfo, one of 2026 has. */
+export const hasBouncyCastleKem =
+  hasBouncyCastle &&
+  spawnSync('javap', ['-cp', jars.join(delimiter), 'org.bouncycastle.cms.jcajce.JceKEMEnvelopedRecipient'])
+    .status === 0;
+
+/** What it opens of the messages to ML-KEM keys in a folder (BouncyCastleKem.java): a line for each file. */
+export function bouncyCastleKem(folder: string, keys: string): string[] {
+  const program = fileURLToPath(new URL('BouncyCastleKem.java', import.meta.url));
+  const { status, stdout, stderr } = ran(
+    spawnSync('java', ['-cp', jars.join(delimiter), program, folder, keys]),
+  );
+  if (status !== 0) throw new Error(`java BouncyCastleKem.java: ${stderr}`);
+  return stdout.toString().trim().split('\n');
+}
+
 const folders: string[] = [];
 const gpgHomes: string[] = [];
 afterAll(() => {
