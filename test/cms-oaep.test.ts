@@ -52,6 +52,7 @@ describe('Project Wycheproof', () => {
     'rsa_oaep_2048_sha1_mgf1sha1_test',
     'rsa_oaep_2048_sha256_mgf1sha256_test',
     'rsa_oaep_2048_sha256_mgf1sha1_test',
+    'rsa_oaep_2048_sha512_mgf1sha512_test',
   ])('%s', (file) => {
     const json = Buffer.from(readVector('wycheproof', `${file}.json`)).toString();
     let tests = 0;
