@@ -14,4 +14,11 @@ export {
 } from './wasm/pbe.js';
 export { rsaUnwrapOaep, rsaUnwrapPkcs1 } from './wasm/rsa.js';
 export { parseTape, parseTapes, type Tape, type TapeMode, TapeStatus, tapeError } from './wasm/tape.js';
-export { canonicalLines, decodeBase64, encodeBase64Lines, Hazard, scanLines } from './wasm/text.js';
+export {
+  canonicalLines,
+  decodeBase64,
+  encodeBase64Lines,
+  Hazard,
+  LineScanner,
+  scanLines,
+} from './wasm/text.js';

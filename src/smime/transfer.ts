@@ -2,7 +2,7 @@
  * Canonical line ends (RFC 8551 section 3.1.1) and the transfer encodings of RFC 2045 section 6, on octets. Base64 and
  * line ends run in WASM (assembly/base64.ts, assembly/lines.ts).
  *
- * Called by mime.ts, sevenbit.ts, build.ts and message.ts.
+ * Called by mime.ts, sevenbit.ts, build.ts, message.ts and streams/.
  */
 import { assertBytes, buffer } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -34,7 +34,7 @@ export function hasLoneCr(bytes: Uint8Array): boolean {
 export function decodeBase64(bytes: Uint8Array, strict = true): Uint8Array {
   assertBytes(bytes, 'bytes');
   if (strict) return wasm.decodeBase64(bytes);
-  return Buffer.from(buffer(bytes).toString('latin1'), 'base64');
+  return Buffer.from(buffer(bytes).toString('latin1'), 'base64'); // ends at the first `=`
 }
 
 const LF = 0x0a;
@@ -58,10 +58,22 @@ function hexDigit(c: number | undefined): number {
  */
 export function decodeQuotedPrintable(bytes: Uint8Array, strict = true): Uint8Array {
   assertBytes(bytes, 'bytes');
+  return decodeQuotedPart(bytes, true, strict).made;
+}
+
+/** What a piece of a text gives, and how many of its octets that took: the rest depends on what comes behind. */
+export interface Converted {
+  made: Uint8Array;
+  used: number;
+}
+
+/** {@link decodeQuotedPrintable} of a text that goes on behind `bytes`, or, if they are its last ones, ends there. */
+export function decodeQuotedPart(bytes: Uint8Array, last: boolean, strict: boolean): Converted {
   const out = Buffer.allocUnsafe(bytes.length);
   let length = 0;
   let kept = 0; // `length` without the white space at the end so far
-  for (let i = 0; i < bytes.length; i++) {
+  let i = 0;
+  for (; i < bytes.length; i++) {
     const c = bytes[i] as number;
     if (c === EQUALS) {
       const high = hexDigit(bytes[i + 1]);
@@ -75,6 +87,10 @@ export function decodeQuotedPrintable(bytes: Uint8Array, strict = true): Uint8Ar
       let end = i + 1;
       while (bytes[end] === SPACE || bytes[end] === TAB) end++;
       if (bytes[end] === CR && bytes[end + 1] === LF) end++;
+      if (!last && (end + 1 >= bytes.length || i + 2 >= bytes.length)) {
+        kept = length; // white space before `=` is content, whatever follows
+        break;
+      }
       if (bytes[end] === LF || end >= bytes.length) {
         kept = length; // white space before a soft line break is content
         i = end;
@@ -83,11 +99,15 @@ export function decodeQuotedPrintable(bytes: Uint8Array, strict = true): Uint8Ar
       if (strict) throw new MailsealError('MIME_MALFORMED', 'a broken escape', { offset: i });
     } else if (c === LF || (c === CR && bytes[i + 1] === LF)) {
       length = kept;
+    } else if (c === CR && i + 1 === bytes.length && !last) {
+      break;
     }
     out[length++] = c;
     if (c !== SPACE && c !== TAB) kept = length;
   }
-  return out.subarray(0, kept);
+  // White space that may be at the end of a line stands in `out` as in `bytes`.
+  const used = last ? bytes.length : i - (length - kept);
+  return { made: out.subarray(0, kept), used };
 }
 
 const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
@@ -116,11 +136,24 @@ export function countEscapes(bytes: Uint8Array): number {
  */
 export function encodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
   assertBytes(bytes, 'bytes');
+  return encodeQuotedPart(bytes, true, { column: 0 }).made;
+}
+
+/** What decides how an octet is written: those of "From " at the most. */
+const LOOK_AHEAD = 5;
+
+/**
+ * {@link encodeQuotedPrintable} of a text that goes on behind `bytes`, or, if they are its last ones, ends there.
+ * @param state where in its line the text is; to be given again with what follows
+ */
+export function encodeQuotedPart(bytes: Uint8Array, last: boolean, state: { column: number }): Converted {
+  const end = last ? bytes.length : Math.max(0, bytes.length - LOOK_AHEAD + 1);
   // Three characters an octet, and three more for the soft line break after every 25 escapes at the least.
-  const out = Buffer.allocUnsafe(bytes.length * 3 + Math.ceil(bytes.length / 25) * 3 + 3);
+  const out = Buffer.allocUnsafe(end * 3 + Math.ceil(end / 25) * 3 + 6);
   let length = 0;
-  let column = 0;
-  for (let i = 0; i < bytes.length; i++) {
+  let { column } = state;
+  let i = 0;
+  for (; i < end; i++) {
     const c = bytes[i] as number;
     if (c === CR && bytes[i + 1] === LF) {
       out[length++] = CR;
@@ -148,7 +181,8 @@ export function encodeQuotedPrintable(bytes: Uint8Array): Uint8Array {
       column += 3;
     }
   }
-  return out.subarray(0, length);
+  state.column = column;
+  return { made: out.subarray(0, length), used: i };
 }
 
 function isFrom(bytes: Uint8Array, at: number): boolean {

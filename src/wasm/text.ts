@@ -5,6 +5,7 @@ import { core, octets, reserve, words } from './instance.js';
 
 /** Octets that the text kernels take at a time: whole base64 lines, and few enough to stay in the L2 cache. */
 const WINDOW = 57 * 1024;
+const LF = 0x0a;
 const MARGIN = 64; // what the kernels may read or write beyond what they use
 
 /**
@@ -89,29 +90,106 @@ export const Hazard = {
   FROM_LINE: 32,
 };
 
-/** The hazards in a text, as bits, and how many line ends are not CRLF. */
-export function scanLines(bytes: Uint8Array): { found: number; lone: number } {
+/**
+ * The hazards in a text, as bits, and how many line ends are not CRLF.
+ * @param size of a text that goes on behind `bytes`: octets to look at, without the last one at least
+ * @param before the octet before them
+ */
+export function scanLines(
+  bytes: Uint8Array,
+  size = bytes.length,
+  before = LF,
+): { found: number; lone: number } {
   const base = reserve(0);
   try {
     const state = reserve(12);
-    overWindows(bytes, (input, length) => core.scanLines(input, length, state));
+    overWindows(bytes, size, before, (input, length) => core.scanLines(input, length, state));
     return { found: words[state >>> 2] as number, lone: words[(state >>> 2) + 1] as number };
   } finally {
     core.wipe(base);
   }
 }
 
+/** What the kernel looks at behind a window: LF, and the start of a line. */
+const AHEAD = 6;
+
+/** {@link scanLines} of a text that comes in pieces. */
+export class LineScanner {
+  private found = 0;
+  private lone = 0;
+  private line = 0; // octets of the line that goes on
+  private before = LF;
+  private held = new Uint8Array(0);
+
+  write(bytes: Uint8Array): void {
+    const base = reserve(0);
+    try {
+      const state = reserve(12);
+      const room = Math.min(bytes.length + AHEAD, WINDOW);
+      const input = reserve(room + 2 * MARGIN) + MARGIN;
+      words.set([this.found, this.lone, this.line], state >>> 2);
+      for (let at = 0; at < bytes.length; ) {
+        const window = bytes.subarray(at, at + room - this.held.length);
+        octets.set(this.held, input);
+        octets.set(window, input + this.held.length);
+        at += window.length;
+        this.run(input, this.held.length + window.length, AHEAD, state);
+      }
+    } finally {
+      core.wipe(base);
+    }
+  }
+
+  /** After the last piece; what comes then is another text. */
+  end(): { found: number; lone: number } {
+    const base = reserve(0);
+    try {
+      const state = reserve(12);
+      const input = reserve(AHEAD + 2 * MARGIN) + MARGIN;
+      words.set([this.found, this.lone, this.line], state >>> 2);
+      octets.set(this.held, input);
+      this.run(input, this.held.length, 0, state);
+      const { found, lone } = this;
+      this.found = this.lone = this.line = 0;
+      this.before = LF;
+      return { found, lone };
+    } finally {
+      core.wipe(base);
+    }
+  }
+
+  /** Scans a window of which `ahead` octets are kept for the next one. */
+  private run(input: number, filled: number, ahead: number, state: number): void {
+    const length = Math.max(0, filled - ahead);
+    if (length > 0) {
+      octets[input - 1] = this.before;
+      octets.fill(0, input + filled, input + filled + MARGIN);
+      core.scanLines(input, length, state);
+      this.found = words[state >>> 2] as number;
+      this.lone = words[(state >>> 2) + 1] as number;
+      this.line = words[(state >>> 2) + 2] as number;
+      this.before = octets[input + length - 1] as number;
+    }
+    this.held = octets.slice(input + length, input + filled);
+  }
+}
+
 /** Makes the `lone` line ends that {@link scanLines} counted CRLF. */
-export function canonicalLines(bytes: Uint8Array, lone: number): Uint8Array {
-  const out = Buffer.allocUnsafe(bytes.length + lone);
+export function canonicalLines(
+  bytes: Uint8Array,
+  lone: number,
+  size = bytes.length,
+  before = LF,
+): Uint8Array {
+  const out = Buffer.allocUnsafe(size + lone);
   const base = reserve(0);
   try {
-    const output = reserve(Math.min(bytes.length, WINDOW) * 2 + MARGIN);
+    const output = reserve(Math.min(size, WINDOW) * 2 + MARGIN);
     let written = 0;
-    overWindows(bytes, (input, length) => {
-      const size = core.canonicalLines(input, length, output);
-      out.set(octets.subarray(output, output + size), written);
-      written += size;
+    overWindows(bytes, size, before, (input, length) => {
+      const made = core.canonicalLines(input, length, output);
+      out.set(octets.subarray(output, output + made), written);
+      written += made;
     });
     return out;
   } finally {
@@ -119,12 +197,17 @@ export function canonicalLines(bytes: Uint8Array, lone: number): Uint8Array {
   }
 }
 
-/** Lays windows of a text into memory with their neighbours: LF before the text, zeros behind it. */
-function overWindows(bytes: Uint8Array, run: (input: number, length: number) => void): void {
-  const input = reserve(Math.min(bytes.length, WINDOW) + 2 * MARGIN) + MARGIN;
-  for (let at = 0; at < bytes.length; at += WINDOW) {
-    const length = Math.min(WINDOW, bytes.length - at);
-    octets[input - 1] = at === 0 ? 0x0a : (bytes[at - 1] as number);
+/** Lays windows of a text into memory with their neighbours: zeros behind it. */
+function overWindows(
+  bytes: Uint8Array,
+  size: number,
+  before: number,
+  run: (input: number, length: number) => void,
+): void {
+  const input = reserve(Math.min(size, WINDOW) + 2 * MARGIN) + MARGIN;
+  for (let at = 0; at < size; at += WINDOW) {
+    const length = Math.min(WINDOW, size - at);
+    octets[input - 1] = at === 0 ? before : (bytes[at - 1] as number);
     octets.set(bytes.subarray(at, at + length + MARGIN), input);
     const behind = bytes.length - at - length;
     if (behind < MARGIN) octets.fill(0, input + length + behind, input + length + MARGIN);

@@ -27,6 +27,8 @@ export interface Delimiter {
   readonly start: number;
   /** Behind the line. */
   readonly end: number;
+  /** What stands there; a view of the chunk. */
+  readonly octets: Buffer;
 }
 
 export interface DelimiterSink {
@@ -105,9 +107,9 @@ export class DelimiterScanner {
       }
       if (found !== undefined) {
         const { closing, end } = found;
-        const delimiter = { depth, closing, start: this.offset + at, end: this.offset + end };
+        const octets = data.subarray(at, end);
+        this.sink.delimiter({ depth, closing, start: this.offset + at, end: this.offset + end, octets });
         at = end;
-        this.sink.delimiter(delimiter);
       } else if (this.needles.length === opened) {
         break;
       }

@@ -15,6 +15,7 @@ import {
   shifted,
 } from '../mime.js';
 import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
+import { Gathered } from './gathered.js';
 
 /** Octets of the part with the signature. */
 const MAX_SIGNATURE = 1 << 24;
@@ -94,8 +95,7 @@ class Splitter implements DelimiterSink {
   private parts = 0;
   private epilogueStart: number | undefined;
   private pieces: Uint8Array[] = [];
-  private signature = Buffer.alloc(0);
-  private signatureLength = 0;
+  private readonly signature = new Gathered();
 
   constructor(boundary: string, bodyStart: number) {
     this.scanner = new DelimiterScanner(this, bodyStart, true); // a header with a field has a line end before the body
@@ -136,19 +136,12 @@ class Splitter implements DelimiterSink {
   }
 
   private keep(octets: Uint8Array): void {
-    const length = this.signatureLength + octets.length;
-    if (length > MAX_SIGNATURE) {
+    if (this.signature.length + octets.length > MAX_SIGNATURE) {
       throw new MailsealError('LIMIT_LENGTH', `a signature over ${MAX_SIGNATURE} octets`, {
         offset: this.rangeStart,
       });
     }
-    if (length > this.signature.length) {
-      const larger = Buffer.allocUnsafe(length * 2);
-      larger.set(this.signature.subarray(0, this.signatureLength));
-      this.signature = larger;
-    }
-    this.signature.set(octets, this.signatureLength);
-    this.signatureLength = length;
+    this.signature.add(octets);
   }
 
   delimiter({ closing, start, end }: Delimiter): void {
@@ -175,7 +168,7 @@ class Splitter implements DelimiterSink {
     if (content === undefined || second === undefined || this.parts !== 2 || start === undefined) {
       throw malformed(NOT_TWO_PARTS, this.bodyStart);
     }
-    const bytes = this.signature.subarray(0, this.signatureLength);
+    const { bytes } = this.signature;
     const whole = { start: 0, end: bytes.length };
     shifted(second.start, () => requireSignature(new MimeEntity(bytes, whole, 1, { parts: 0 })));
     return { bytes, start: second.start, preamble, content, epilogue: { start, end: this.offset } };

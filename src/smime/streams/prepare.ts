@@ -1,0 +1,423 @@
+/**
+ * prepareEntity of sevenbit.ts for an entity that is too big for memory: what is to be changed is found out while the
+ * entity goes into a spool, and then it is read from there with the changes made. The octets, and the errors with their
+ * offsets, are those of prepareEntity.
+ *
+ * Kept of the entity are records of its parts, as many as mime.ts allows, and one header at a time.
+ *
+ * Refused with LIMIT_LENGTH beyond what prepareEntity refuses: see delimiters.ts and codecs.ts. Called by the streamed
+ * operations.
+ */
+import { MailsealError } from '../../errors.js';
+import { LineScanner, scanLines } from '../../wasm.js';
+import { MAX_HEADER_LENGTH } from '../headers.js';
+import { IDENTITY, MAX_DEPTH, MAX_PARTS, MimeEntity, NO_DELIMITER, type Range, shifted } from '../mime.js';
+import {
+  blankLineFirst,
+  type EntityKind,
+  entityKind,
+  isDropped,
+  isExact,
+  isQuoted,
+  type LabelPlace,
+  type LeafFacts,
+  labelEdit,
+  labelPlace,
+  leafChange,
+} from '../sevenbit.js';
+import { countEscapes } from '../transfer.js';
+import {
+  convert,
+  fromLenientBase64,
+  fromQuotedPrintable,
+  toBase64Lines,
+  toCanonical,
+  toQuotedPrintable,
+} from './codecs.js';
+import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
+import { Gathered } from './gathered.js';
+
+const LF = 0x0a;
+const CR = 0x0d;
+/** Octets of a header that are looked at: a name may go over the limit. */
+const MAX_LOOK = MAX_HEADER_LENGTH + 1024;
+
+/** What an entity is read from again: a Spool. */
+export interface PreparedSource {
+  read(start?: number, end?: number): AsyncIterable<Uint8Array>;
+}
+
+/** What stands between delimiters and is nothing but octets. */
+interface Stretch extends Range {
+  found: number;
+  lone: number;
+  endsBlank: boolean;
+}
+
+/** An entity that was seen. */
+interface Part {
+  start: number;
+  readonly depth: number;
+  readonly defaultType: string | undefined;
+  kind: EntityKind;
+  declared: string;
+  isText: boolean;
+  isDigest: boolean;
+  label: LabelPlace;
+  /** Of a multipart. */
+  boundary: string;
+  /** Body of a leaf, or preamble of a multipart. */
+  readonly body: Stretch;
+  readonly epilogue: Stretch;
+  /** Of a multipart, or the one of a message. */
+  readonly children: Part[];
+  delimited: boolean;
+  /** What is thrown when it is this part's turn. */
+  error: MailsealError | undefined;
+}
+
+/** A change: octets in place of a range, or what makes them. */
+interface Change extends Range {
+  make(source: PreparedSource): Promise<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+export class Preparer implements DelimiterSink {
+  private readonly delimiters = new DelimiterScanner(this, 0, false);
+  private readonly lines = new LineScanner();
+  private readonly top = newPart(0, 0, undefined);
+  /** Multiparts that are open, the outermost first. */
+  private readonly open: Part[] = [];
+  /** Where the octets that come now belong: to a header, or to a stretch; to neither once an error is certain. */
+  private header: { part: Part; octets: Gathered; blank: BlankLine } | undefined;
+  private stretch: Stretch | undefined;
+  private length = 0;
+  private parts = 0;
+  /** Whether a line end is not CRLF. */
+  private lone = false;
+  /** No more than the children of open multiparts is recorded: they decide whether there are too many. */
+  private failed = false;
+  private refused: MailsealError | undefined;
+  private changes: Change[] | undefined;
+
+  constructor() {
+    this.startHeader(this.top);
+  }
+
+  /** Every octet of the entity, in order. */
+  write(bytes: Uint8Array): void {
+    this.length += bytes.length;
+    this.scan(() => this.delimiters.write(bytes));
+  }
+
+  /**
+   * After the last one.
+   * @throws MailsealError as prepareEntity, and LIMIT_LENGTH
+   */
+  end(): void {
+    this.scan(() => this.delimiters.end());
+    if (this.refused !== undefined) throw this.refused;
+    this.endStretch(this.length);
+    this.closeMultiparts(0);
+    const changes: Change[] = [];
+    this.parts = 0;
+    this.plan(this.top, changes);
+    const blank = blankLineFirst(this.length, this.top.body.start, changes);
+    if (blank !== undefined) changes.unshift({ ...blank, make: async () => blank.bytes });
+    this.changes = changes;
+  }
+
+  /**
+   * The prepared entity.
+   * @param source every octet that was written
+   * @throws MailsealError LIMIT_LENGTH
+   */
+  async *prepared(source: PreparedSource): AsyncGenerator<Uint8Array> {
+    if (this.changes === undefined) throw new Error('prepared() before end()');
+    let at = 0;
+    for (const { start, end, make } of this.changes) {
+      if (at < start) yield* this.kept(source, at, start);
+      const made = await make(source);
+      if (made instanceof Uint8Array) yield made;
+      else yield* made;
+      at = end;
+    }
+    if (at < this.length) yield* this.kept(source, at, this.length);
+  }
+
+  private kept(source: PreparedSource, start: number, end: number): AsyncIterable<Uint8Array> {
+    const octets = source.read(start, end);
+    return this.lone ? convert(octets, toCanonical()) : octets;
+  }
+
+  /** What cannot be scanned is refused in the end. */
+  private scan(run: () => void): void {
+    if (this.refused !== undefined) return;
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof MailsealError)) throw error;
+      this.refused = error;
+    }
+  }
+
+  content(octets: Buffer): number {
+    if (this.failed) return octets.length;
+    if (this.header !== undefined) return this.addToHeader(octets);
+    this.addToStretch(octets);
+    return octets.length;
+  }
+
+  private addToStretch(octets: Uint8Array): void {
+    if (this.stretch === undefined || octets.length === 0) return;
+    this.lines.write(octets);
+    const last = octets[octets.length - 1];
+    this.stretch.endsBlank = last === 0x20 || last === 0x09;
+  }
+
+  delimiter({ depth, closing, start, end, octets }: Delimiter): void {
+    this.endStretch(start);
+    this.closeMultiparts(depth + 1);
+    const multipart = this.open[depth] as Part;
+    multipart.delimited = true;
+    if (!this.failed && !this.lone) this.lone = scanLines(octets).lone > 0;
+    if (closing) {
+      this.open.length = depth;
+      this.delimiters.close(depth);
+      this.startStretch(multipart.epilogue, end);
+    } else {
+      this.startPart(multipart, end, multipart.isDigest ? 'message/rfc822' : undefined);
+    }
+  }
+
+  /** Ends the multiparts inside `depth` others: nothing more of them comes. */
+  private closeMultiparts(depth: number): void {
+    for (const part of this.open.splice(depth)) {
+      if (!part.delimited && !this.failed) {
+        this.fail(part, new MailsealError('MIME_MALFORMED', NO_DELIMITER, { offset: part.body.start }));
+      }
+    }
+    this.delimiters.close(depth);
+  }
+
+  private fail(part: Part, error: MailsealError): void {
+    part.error = error;
+    this.failed = true;
+    this.header = undefined;
+    this.stretch = undefined;
+  }
+
+  private startPart(parent: Part, start: number, defaultType: string | undefined): void {
+    if (parent.children.length > MAX_PARTS) return; // one too many is enough
+    const part = newPart(start, parent.depth + 1, defaultType);
+    parent.children.push(part);
+    if (this.failed) return;
+    // Which of the limits is exceeded first is found out in the end.
+    if (parent.depth >= MAX_DEPTH || ++this.parts > MAX_PARTS) this.failed = true;
+    else this.startHeader(part);
+  }
+
+  private startHeader(part: Part): void {
+    this.header = { part, octets: new Gathered(), blank: new BlankLine() };
+  }
+
+  private addToHeader(octets: Buffer): number {
+    const { octets: gathered, blank } = this.header as { octets: Gathered; blank: BlankLine };
+    const room = octets.subarray(0, MAX_LOOK - gathered.length);
+    const end = blank.find(room);
+    const taken = end ?? room.length;
+    gathered.add(room.subarray(0, taken));
+    if (end !== undefined || gathered.length === MAX_LOOK) this.endHeader();
+    return taken;
+  }
+
+  /** Reads a header that is here as far as it goes, and of an entity inside too, if there is one that has begun. */
+  private endHeader(): void {
+    if (this.header === undefined) return;
+    const { part, octets } = this.header;
+    this.header = undefined;
+    const { bytes } = octets;
+    try {
+      const bodyStart = shifted(part.start, () => readHeader(part, bytes));
+      this.lone ||= scanLines(bytes.subarray(0, bodyStart)).lone > 0;
+      this.startBody(part, bytes.subarray(bodyStart));
+    } catch (error) {
+      if (!(error instanceof MailsealError)) throw error;
+      this.fail(part, error);
+    }
+  }
+
+  /** @param begun what came of the body already, where there is no header */
+  private startBody(part: Part, begun: Uint8Array): void {
+    if (part.kind === 'message') {
+      this.startPart(part, part.body.start, undefined);
+      if (begun.length === 0 || this.header === undefined) return;
+      this.header.octets.add(begun);
+      this.endHeader(); // there is none, again
+      return;
+    }
+    if (part.kind === 'multipart') {
+      this.open.push(part);
+      this.delimiters.open(part.boundary);
+    }
+    this.startStretch(part.body, part.body.start);
+    this.addToStretch(begun);
+  }
+
+  private startStretch(stretch: Stretch, start: number): void {
+    if (this.failed) return;
+    stretch.start = start;
+    this.stretch = stretch;
+  }
+
+  /** Ends what octets belonged to. A line end that was taken for that of a delimiter may be that of the next one. */
+  private endStretch(end: number): void {
+    while (this.header !== undefined) {
+      this.header.part.start = Math.min(this.header.part.start, end);
+      this.endHeader();
+    }
+    const { stretch } = this;
+    if (stretch === undefined) return;
+    this.stretch = undefined;
+    stretch.start = Math.min(stretch.start, end);
+    stretch.end = end;
+    const { found, lone } = this.lines.end();
+    stretch.found = found;
+    stretch.lone = lone;
+    this.lone ||= lone > 0;
+  }
+
+  /** The changes of an entity, in order. Errors come in the order in which prepareEntity meets them. */
+  private plan(part: Part, changes: Change[]): void {
+    if (part.error !== undefined) throw part.error;
+    const { kind, label, declared, children, body, epilogue } = part;
+    if (kind === 'leaf') this.planLeaf(part, changes);
+    if (kind !== 'multipart' && kind !== 'message') return;
+    if (declared !== '7bit') changes.push(relabeled(label, '7bit'));
+    for (const { start } of children) this.countPart(part, start);
+    if (kind === 'multipart' && isDropped(body.found)) changes.push(dropped(body));
+    for (const child of children) this.plan(child, changes);
+    if (kind === 'multipart' && isDropped(epilogue.found)) changes.push(dropped(epilogue));
+  }
+
+  private countPart({ depth }: Part, offset: number): void {
+    if (depth >= MAX_DEPTH) {
+      throw new MailsealError('LIMIT_DEPTH', `entities nested over ${MAX_DEPTH} deep`, { offset });
+    }
+    if (++this.parts > MAX_PARTS) {
+      throw new MailsealError('LIMIT_RECORDS', `over ${MAX_PARTS} body parts`, { offset });
+    }
+  }
+
+  private planLeaf(part: Part, changes: Change[]): void {
+    const { declared, isText, label } = part;
+    const { start, end, lone, found, endsBlank } = part.body;
+    const facts: LeafFacts = { declared, isText, found, endsBlank };
+    const change = leafChange(facts);
+    const inBase64 = () => toBase64Lines(end === this.length); // inside a multipart the delimiter brings the last line end
+    if (change === 'relabel') {
+      changes.push(relabeled(label, '7bit'));
+    } else if (change === 'repair') {
+      const quoted = declared === 'quoted-printable';
+      const decode = () => (quoted ? fromQuotedPrintable(false) : fromLenientBase64());
+      const encode = () => (quoted ? toQuotedPrintable() : inBase64());
+      changes.push({
+        start,
+        end,
+        make: (source) => convert(convert(source.read(start, end), decode()), encode()),
+      });
+    } else if (change === 'encode') {
+      const exact = isExact(facts);
+      let quoted = false;
+      const choose = async (source: PreparedSource) => {
+        quoted = isText && (await isQuotedShorter(source.read(start, end), end - start + lone));
+        return labelEdit(label, quoted ? 'quoted-printable' : 'base64').bytes;
+      };
+      const encoded = (source: PreparedSource) => {
+        const octets = source.read(start, end);
+        const content = exact || lone === 0 ? octets : convert(octets, toCanonical());
+        return convert(content, quoted ? toQuotedPrintable() : inBase64());
+      };
+      changes.push({ ...label, make: choose }, { start, end, make: encoded });
+    }
+  }
+}
+
+function newPart(start: number, depth: number, defaultType: string | undefined): Part {
+  return {
+    start,
+    depth,
+    defaultType,
+    kind: 'leaf',
+    declared: '7bit',
+    isText: false,
+    isDigest: false,
+    label: { start, end: start, needsBlank: false },
+    boundary: '',
+    body: { start, end: start, found: 0, lone: 0, endsBlank: false },
+    epilogue: { start, end: start, found: 0, lone: 0, endsBlank: false },
+    children: [],
+    delimited: false,
+    error: undefined,
+  };
+}
+
+/** What a header says. Returns the offset of the body in `bytes`. @throws MailsealError with an offset in `bytes` */
+function readHeader(part: Part, bytes: Uint8Array): number {
+  const range = { start: 0, end: bytes.length };
+  const entity = new MimeEntity(bytes, range, part.depth, { parts: 0 }, part.defaultType);
+  const { type } = entity.contentType;
+  const { transferEncoding } = entity;
+  part.kind = entityKind(entity);
+  part.declared = KNOWN.has(transferEncoding) ? transferEncoding : 'unknown'; // a name may be long
+  part.isText = type.startsWith('text/');
+  part.isDigest = type === 'multipart/digest';
+  const place = labelPlace(entity);
+  part.label = { ...place, start: part.start + place.start, end: part.start + place.end };
+  part.body.start = part.start + entity.bodyStart;
+  if (part.kind === 'multipart') part.boundary = entity.boundary();
+  return entity.bodyStart;
+}
+
+const KNOWN: ReadonlySet<string> = new Set([...IDENTITY, 'base64', 'quoted-printable']);
+
+function relabeled(label: LabelPlace, encoding: string): Change {
+  const { start, end, bytes } = labelEdit(label, encoding);
+  return { start, end, make: async () => bytes };
+}
+
+function dropped({ start, end }: Range): Change {
+  return { start, end, make: async () => new Uint8Array(0) };
+}
+
+/** @param length octets of the text with canonical line ends, which are no escapes */
+async function isQuotedShorter(text: AsyncIterable<Uint8Array>, length: number): Promise<boolean> {
+  let escapes = 0;
+  for await (const chunk of text) {
+    escapes += countEscapes(chunk);
+    if (!isQuoted(escapes, length)) return false;
+  }
+  return isQuoted(escapes, length);
+}
+
+/** Finds the line without octets that ends a header. */
+class BlankLine {
+  /** Octets of the line so far: none, a CR, or others. */
+  private line: 'empty' | 'CR' | 'text' = 'empty';
+
+  /** The offset behind the blank line, if it ends in this piece. */
+  find(piece: Buffer): number | undefined {
+    for (let at = 0; at < piece.length; ) {
+      const octet = piece[at];
+      if (this.line !== 'text' && octet === LF) return at + 1;
+      if (this.line === 'empty' && octet === CR) {
+        this.line = 'CR';
+        at++;
+        continue;
+      }
+      const lineEnd = piece.indexOf(LF, at);
+      this.line = lineEnd < 0 ? 'text' : 'empty';
+      at = lineEnd < 0 ? piece.length : lineEnd + 1;
+    }
+    return undefined;
+  }
+}
