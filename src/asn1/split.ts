@@ -232,12 +232,12 @@ class Splitter {
     const segment = this.#childHere();
     if (segment === undefined) return undefined;
     if (segment !== null) {
+      this.#open.push(segment);
       // X.690 8.7.3: the segments of a string are strings, in either form.
       if (!tagMatches(Tag.OCTET_STRING, segment.identifier, segment.tagNumber)) {
         const type = describeIdentifier(segment.identifier, segment.tagNumber);
         throw new HeaderError('ASN1_UNEXPECTED', `a segment of a string is ${type}`, segment.start);
       }
-      this.#open.push(segment);
     }
     return EMPTY;
   }
@@ -288,6 +288,7 @@ class Splitter {
       return null;
     }
     if (header.constructed && this.#open.length === MAX_DEPTH) {
+      this.#open.push(header); // whether the input ends inside it comes first
       throw HeaderError.of(TapeStatus.TOO_DEEP, start);
     }
     return header;
@@ -396,7 +397,7 @@ class Splitter {
     for (const level of this.#open) {
       if (level.indefinite || (await this.#octets.skipTo(level.end))) continue;
       const cut = HeaderError.of(TapeStatus.TRUNCATED, level.start);
-      if (placeOf(cut) < placeOf(first)) first = cut;
+      if (placeOf(cut) <= placeOf(first)) first = cut;
     }
     try {
       if (this.#parts.length > 0) this.#check(this.#closed());
