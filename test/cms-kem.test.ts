@@ -12,9 +12,11 @@ import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { fromHex, type PemBlock, readPem, toHex, utf8 } from '../src/bytes.js';
 import type { EncryptionChoice } from '../src/cms/choice.js';
+import { contentOfType, readContentInfo } from '../src/cms/content.js';
 import { decryptEnvelopedData, type EncryptOptions, encryptData } from '../src/cms/enveloped.js';
 import { describeRecipientInfo } from '../src/cms/recipientinfo.js';
 import { keyRing } from '../src/cms/recipients.js';
+import { SignedData, signData, verifySignedData } from '../src/cms/signed.js';
 import { MailsealError } from '../src/errors.js';
 import { decrypt, encrypt } from '../src/smime/message.js';
 import { Certificate } from '../src/x509/certificate.js';
@@ -320,6 +322,24 @@ describe('reading, by a key handle', () => {
   });
 });
 
+it('who gets answers to an ML-KEM certificate says so in SMIMECapabilities (RFC 9936 2.4)', () => {
+  const alice = person({ subject: 'Alice' });
+  const said = (encryptionCertificate: Certificate) => {
+    const signed = signData(CONTENT, { signers: [{ ...alice, encryptionCertificate }] });
+    const [result] = verifySignedData(
+      SignedData.parse(contentOfType(readContentInfo(signed), OID.signedData)),
+    );
+    expect(result?.valid).toBe(true);
+    const kems = (result?.signedAttributes?.capabilities ?? []).filter(({ name }) =>
+      name?.startsWith('mlKem'),
+    );
+    return kems.map(({ oid, parameters }) => [oid, parameters]);
+  };
+  expect(said(certificateOf('ml-kem-768'))).toEqual([[OID.mlKem768, undefined]]);
+  expect(said(certificateOf('ml-kem-1024'))).toEqual([[OID.mlKem1024, undefined]]);
+  expect(said(alice.certificate)).toEqual([]);
+});
+
 /** With a content key that is given. */
 function encryptDataWith(contentKey: Uint8Array, options: EncryptOptions): Uint8Array {
   const random = (size: number) =>
@@ -480,7 +500,7 @@ describe.skipIf(!hasMlKem())('with the ML-KEM of this Node.js', () => {
     }
   });
 
-  it.skipIf(!hasBouncyCastleKem)(
+  it.skipIf(!hasBouncyCastleKem())(
     'Bouncy Castle opens what we encrypt (MAILSEAL_BOUNCYCASTLE names the folder of one that has KEMRecipientInfo)',
     () => {
       const folder = join(temporaryFolder(), 'kem');

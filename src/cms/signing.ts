@@ -14,6 +14,7 @@ import { attribute } from './attributes.js';
 import { writeContent, writeContentInfo, writeContentInfoAround } from './content.js';
 import { signWithHandle } from './handles.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
+import { kemOf } from './kem.js';
 import { agreementSchemes, canAgree } from './keyagreement.js';
 import {
   type MessageDigest,
@@ -193,17 +194,19 @@ function certificateSet(signers: readonly Signer<AnyPrivateKey>[]): Uint8Array[]
   return all.filter((der, i) => all.findIndex((other) => equal(other, der)) === i);
 }
 
-/** By the kind of key that agrees: the same octets in every message. */
+/** By the kind of key that agrees or encapsulates: the same octets in every message. */
 const capabilities = new Map<KeyAlgorithm | undefined, Uint8Array>();
 
 /** SMIMECapabilities of whoever gets answers to this certificate. */
 function capabilitiesFor({ publicKey, keyUsage }: Certificate): Uint8Array {
   const agrees = canAgree(publicKey) && (keyUsage === undefined || keyUsage.keyAgreement);
-  const kind = agrees ? publicKey.algorithm : undefined;
+  const encapsulates = kemOf(publicKey) !== undefined && (keyUsage === undefined || keyUsage.keyEncipherment);
+  const kind = agrees || encapsulates ? publicKey.algorithm : undefined;
   const known = capabilities.get(kind);
   if (known !== undefined) return known;
   const schemes = agrees ? agreementSchemes(publicKey) : [];
-  const made = writeDer(attribute(OID.smimeCapabilities, (w) => writeCapabilities(w, schemes)));
+  const kem = encapsulates ? publicKey.algorithmOid : undefined;
+  const made = writeDer(attribute(OID.smimeCapabilities, (w) => writeCapabilities(w, schemes, kem)));
   capabilities.set(kind, made);
   return made;
 }

@@ -55,8 +55,9 @@ const OUR_CAPABILITIES = [
 /**
  * With RSAES-OAEP, which nobody may use for us who does not know that we read it (RFC 3560).
  * @param schemes of key agreement, dotted OIDs; each is written with the key wraps that go with it (RFC 5753, RFC 8418)
+ * @param kem dotted OID, written without parameters (RFC 9936 2.4)
  */
-export function writeCapabilities(w: DerWriter, schemes: readonly string[]): void {
+export function writeCapabilities(w: DerWriter, schemes: readonly string[], kem?: string): void {
   w.sequence((w) => {
     for (const oid of OUR_CAPABILITIES) w.sequence((w) => w.oid(oid));
     for (const scheme of schemes) {
@@ -67,6 +68,7 @@ export function writeCapabilities(w: DerWriter, schemes: readonly string[]): voi
         });
       }
     }
+    if (kem !== undefined) w.sequence((w) => w.oid(kem));
     writeKeyTransport(w, 'rsaes-oaep');
   });
 }

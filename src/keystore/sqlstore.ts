@@ -10,6 +10,7 @@ import { MailsealError } from '../errors.js';
 import { append } from '../maps.js';
 import type { Certificate } from '../x509/certificate.js';
 import type { PrivateKey } from '../x509/keys.js';
+import { hasMlKem, isMlKem } from '../x509/mlkem.js';
 import { validatePath } from '../x509/path.js';
 import { authoritiesAbove } from './authorities.js';
 import { capabilitiesOf, rememberCapabilities } from './capabilities.js';
@@ -267,7 +268,7 @@ export class SqlKeyStore implements KeyStore {
     now: Date,
     { trust }: EncryptionOptions = {},
   ): Promise<Certificate[]> {
-    const usable = await this.#usable(address, now, encrypts, 'to encrypt to');
+    const usable = await this.#usable(address, now, encryptsHere, 'to encrypt to');
     const certificates = usable.map(({ certificate }) => certificate);
     return trust === undefined ? certificates : this.#trusted(address, certificates, now, trust);
   }
@@ -363,3 +364,7 @@ function tryRecord(recorder: Recorder, entry: StoreEntry): StoreRecord | Mailsea
 const signs = ({ row, certificate }: Owned) => (row.uses & Use.SIGNING) !== 0 && maySign(certificate);
 const encrypts = ({ row, certificate }: Owned) =>
   (row.uses & Use.ENCRYPTION) !== 0 && mayEncrypt(certificate);
+
+/** Without ML-KEM in Node.js, a certificate for it must not keep mail from going to the user's other ones. */
+const encryptsHere = (owned: Owned) =>
+  encrypts(owned) && (hasMlKem() || !isMlKem(owned.certificate.publicKey.algorithm));

@@ -29,10 +29,11 @@ export function bouncyCastle(folder: string): string[] {
 }
 
 /** Debian's Bouncy Castle has no KEMRecipientInfo, one of 2026 has. */
-export const hasBouncyCastleKem =
-  hasBouncyCastle &&
-  spawnSync('javap', ['-cp', jars.join(delimiter), 'org.bouncycastle.cms.jcajce.JceKEMEnvelopedRecipient'])
-    .status === 0;
+export function hasBouncyCastleKem(): boolean {
+  if (!hasBouncyCastle) return false;
+  const name = 'org.bouncycastle.cms.jcajce.JceKEMEnvelopedRecipient';
+  return spawnSync('javap', ['-cp', jars.join(delimiter), name]).status === 0;
+}
 
 /** What it opens of the messages to ML-KEM keys in a folder (BouncyCastleKem.java): a line for each file. */
 export function bouncyCastleKem(folder: string, keys: string): string[] {
