@@ -109,11 +109,11 @@ function readCipher(algorithm: AlgorithmIdentifier, place: CipherPlace): Content
   switch (kind.mode) {
     case 'cbc':
       if (kind.name === 'rc2-cbc') return { ...kind, ...readRc2Parameters(parameters, kind) };
-      return { ...kind, iv: checkedIv(parameters, kind) };
+      return { iv: checkedIv(parameters, kind), ...kind };
     case 'chacha20-poly1305':
-      return { ...kind, iv: checkedIv(parameters, kind), tagLength: TAG_LENGTH };
+      return { iv: checkedIv(parameters, kind), tagLength: TAG_LENGTH, ...kind };
     default:
-      return { ...kind, ...readAeadParameters(parameters, kind) };
+      return Object.assign(readAeadParameters(parameters, kind), kind);
   }
 }
 
@@ -215,9 +215,9 @@ export function writeContentCipher(
   const { oid, kind } = encryptionKind(name);
   const { mode, ivLength } = kind;
   const iv = random(mode === 'ccm' && length >= MAX_SHORT_CCM ? ivLength - 1 : ivLength);
-  const cipher = { ...kind, iv, ...(mode !== 'cbc' && { tagLength: TAG_LENGTH }) };
+  const cipher = { iv, ...kind, ...(mode !== 'cbc' && { tagLength: TAG_LENGTH }) };
   const algorithm = algorithmDer(oid, cipher);
-  if (!cekHkdf) return { ...cipher, algorithm };
+  if (!cekHkdf) return { algorithm, ...cipher };
   const bound = writeDer((w) =>
     w.sequence((w) => {
       w.oid(OID.cekHkdfSha256);

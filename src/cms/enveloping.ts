@@ -139,7 +139,7 @@ function withEnvelope<T>(
   }
   for (const certificate of recipients) checkRecipient(certificate, now);
   const secrets = sharedKeys.length + passwords.length;
-  const choice = chooseEncryption(given, { ...options, secrets, now });
+  const choice = chooseEncryption(given, { secrets, ...options, now });
   const { kind } = encryptionKind(choice.cipher);
   options.onChoice?.(choice);
   const key = random(kind.keyLength);

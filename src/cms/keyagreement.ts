@@ -85,13 +85,13 @@ export function readKeyAgreement({ algorithm, originator, ukm, node }: KeyAgreeR
   const kind = KEY_KINDS[originator.algorithm.oid];
   if (kind === undefined) throw unsupported(originator.algorithm, 'key agreement with keys of');
   return {
-    ...kind,
     kdf,
     wrap,
     wrapHasNull: wrapAlgorithm.parameters !== undefined,
     ukm,
     curveOid: kind.algorithm === 'ec' ? namedCurve(originator.algorithm) : undefined,
     bits: originator.bits,
+    ...kind,
   };
 }
 

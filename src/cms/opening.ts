@@ -52,7 +52,7 @@ export async function decryptEnvelopedData(
   const { opened, ...how } = await unlock(locked, keys, secrets, (key) =>
     decryptContent(cipher, key, encryptedContent, authentication),
   );
-  return { ...how, content: opened };
+  return { content: opened, ...how };
 }
 
 export interface DecryptedStored extends Omit<DecryptedContent, 'content'> {
@@ -121,7 +121,7 @@ async function unlock<T>(
   const { opener, opened } = found;
   const { contentType } = enveloped;
   const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
-  return { ...opener, opened, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher) };
+  return { opened, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher), ...opener };
 }
 
 /** A tag of another length than its algorithm says is refused before any key is looked for. */

@@ -65,10 +65,10 @@ export interface SignOptions
  */
 export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
-  const { detached = true } = options;
-  const { outer, entity } = parted(message, options);
+  const { detached = true, ...rest } = options;
+  const { outer, entity } = parted(message, rest);
   const content = prepareEntity(entity);
-  const { pieces, digests } = await signedPieces(content, { ...options, detached });
+  const { pieces, digests } = await signedPieces(content, { detached, ...rest });
   if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
   const { before, after } = buildMultipartSigned({ outer, micalg: micalgOf(digests) });
   return concat([before, content, after(join(pieces))]);
@@ -164,16 +164,39 @@ export async function decrypt(message: Uint8Array, options: DecryptOptions): Pro
   );
   // What is found at first glance, a thorough look finds too.
   const headers = once(() => (found() ?? findHeaders(content, outside, true))?.headers);
-  return {
-    ...opened,
-    get message() {
-      return joined();
-    },
-    get headers() {
-      return headers();
-    },
-  };
+  return Object.assign(new Shown(joined, headers), opened);
 }
+
+/**
+ * The fields of {@link Decrypted} that are made when they are asked for. With getters of its own each result would have a
+ * hidden class of its own in V8, which keeps all that they see up to the next full garbage collection.
+ */
+class Shown {
+  readonly #message: () => Uint8Array | undefined;
+  readonly #headers: () => ProtectedHeaders | undefined;
+
+  constructor(message: () => Uint8Array | undefined, headers: () => ProtectedHeaders | undefined) {
+    this.#message = message;
+    this.#headers = headers;
+    Object.defineProperties(this, OWN_FIELDS);
+  }
+
+  get message(): Uint8Array | undefined {
+    return this.#message();
+  }
+
+  get headers(): ProtectedHeaders | undefined {
+    return this.#headers();
+  }
+}
+
+/** Its getters, for fields of the object itself, as it has of all the others: they are copied and printed. */
+const OWN_FIELDS = Object.fromEntries(
+  (['message', 'headers'] as const).map((field) => [
+    field,
+    { ...Object.getOwnPropertyDescriptor(Shown.prototype, field), enumerable: true },
+  ]),
+);
 
 /** What `make` returns, made when it is first asked for. */
 function once<T>(make: () => T): () => T {

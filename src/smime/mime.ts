@@ -346,7 +346,7 @@ export function classify(entity: MimeEntity): Smime {
     throw new MailsealError('MIME_MALFORMED', NOT_TWO_PARTS, { offset: entity.bodyStart });
   }
   requireSignature(signature);
-  return { ...declared, content, signature };
+  return { content, signature, ...declared };
 }
 
 /**

@@ -139,7 +139,7 @@ export async function verify(message: Uint8Array, options: VerifyOptions): Promi
   const signed = SignedData.parse(signedDataIn(contentInfo));
   const { results, content } = verifySignatures(signed, input, options);
   const verified = { signed, results, beginning: content, mail, isRoot: path === '', ...coverage(input) };
-  return { ...judgeMessage(verified, options), content };
+  return { content, ...judgeMessage(verified, options) };
 }
 
 /** @throws MailsealError NOT_SIGNED, UNSUPPORTED_FEATURE */
