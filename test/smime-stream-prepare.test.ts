@@ -1,4 +1,6 @@
 /** Preparing an entity that goes through a spool: src/smime/streams/prepare.ts gives what prepareEntity gives. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MailsealError } from '../src/errors.js';
@@ -6,6 +8,7 @@ import { MAX_HEADER_LENGTH } from '../src/smime/headers.js';
 import { MAX_DEPTH, MAX_PARTS } from '../src/smime/mime.js';
 import { prepareEntity } from '../src/smime/sevenbit.js';
 import { Preparer } from '../src/smime/streams/prepare.js';
+import { LineScanner, scanLines } from '../src/wasm.js';
 import { readIndex, readVector, vectorSources } from './helpers/vectors.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -295,4 +298,113 @@ describe('mails of others', () => {
     const broken = Buffer.from(octets.map((octet, i) => (i % 997 === 996 ? octet | 0x80 : octet)));
     await compare(broken, [[octets.length > 300_000 ? 7777 : 13]]);
   });
+});
+
+test('line scanning in pieces finds what it finds in the whole', () => {
+  const piece = fc.constantFrom(
+    ...['\r\n', '\n', '\r', ' \r\n', '\t\n', '\0', '\xe4', '\r\nFrom x', '\nFrom', ' ', 'From ', 'a'],
+    ...['words of a line', 'x'.repeat(499), 'x'.repeat(998)],
+  );
+  const size = fc.integer({ min: 1, max: 70 });
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), fc.array(size, { minLength: 1 }), (pieces, sizes) => {
+      const octets = bytes(pieces.join(''));
+      const scanner = new LineScanner();
+      for (let twice = 0; twice < 2; twice++) {
+        for (const chunk of chunks(octets, sizes)) scanner.write(chunk);
+        expect(scanner.end()).toEqual(scanLines(octets));
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  const whole = bytes(`${'x'.repeat(76)}\r\n`.repeat(3000));
+  for (const edge of [32 * 1024, 64 * 1024]) {
+    for (let at = edge - 12; at < edge + 12; at++) {
+      const octets = Buffer.concat([whole.subarray(0, at), bytes('\r\nFrom \r\n \n'), whole]);
+      const scanner = new LineScanner();
+      scanner.write(octets);
+      expect(scanner.end()).toEqual(scanLines(octets));
+    }
+  }
+});
+
+describe('memory', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  /** Octets that are in use. */
+  function inUse(): number {
+    collect();
+    collect(); // which waits for what the first one has found
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  }
+
+  const MB = 1 << 20;
+  const leaf = (type: string, encoding: string, line: string, size: number): [string, string, number] => [
+    `--b\r\nContent-Type: ${type}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n`,
+    line,
+    Math.ceil(size / line.length),
+  ];
+  const base64Line = `${'A'.repeat(76)}\r\n`;
+
+  test.each([
+    ['base64', leaf('a/b', 'base64', base64Line, 64 * MB)],
+    ['text with LF', leaf('text/plain', '7bit', 'the words of a line\n', 64 * MB)],
+    ['binary', leaf('a/b', 'binary', '\xe4\0\r', 64 * MB)],
+    ['base64 that is not obeyed', leaf('a/b', 'base64', `${'A'.repeat(76)} \r\n`, 64 * MB)],
+    ['8-bit text', leaf('text/plain', '8bit', 'the words of \xe4 line\r\n', 16 * MB)],
+    [
+      'quoted-printable that is not obeyed',
+      leaf('text/plain', 'quoted-printable', 'the\xe4 \t\r\n', 16 * MB),
+    ],
+    ['one long line', leaf('text/plain', '7bit', 'words '.repeat(100), 16 * MB)],
+  ])('%s: flat', async (_, [header, line, lines]) => {
+    const block = bytes(line.repeat(Math.ceil(65536 / line.length)));
+    const start = bytes(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${header}`);
+    const end = bytes('\r\n--b--\r\n');
+    const length = start.length + lines * line.length + end.length;
+    /** The octets from `from` to `to`, made when they are asked for. */
+    async function* read(from = 0, to = length): AsyncGenerator<Uint8Array> {
+      for (let at = from; at < to; ) {
+        const inBody = at - start.length;
+        const left = lines * line.length - inBody;
+        let chunk: Buffer;
+        if (inBody < 0) chunk = start.subarray(at);
+        else if (left <= 0) chunk = end.subarray(-left);
+        else chunk = block.subarray(inBody % line.length).subarray(0, left);
+        yield Buffer.from(chunk.subarray(0, to - at));
+        at += Math.min(chunk.length, to - at);
+      }
+    }
+    const before = inUse();
+    let most = 0;
+    const preparer = new Preparer();
+    let written = 0;
+    for await (const chunk of read()) {
+      preparer.write(chunk);
+      written += chunk.length;
+      if (written % (8 * MB) < chunk.length) most = Math.max(most, inUse());
+    }
+    expect(written).toBe(length);
+    preparer.end();
+    let made = 0;
+    for await (const chunk of preparer.prepared({ read })) {
+      made += chunk.length;
+      if (made % (8 * MB) < chunk.length) most = Math.max(most, inUse());
+    }
+    expect(made).toBeGreaterThan(length * 0.6);
+    expect(most - before).toBeLessThan(8 * MB);
+  });
+});
+
+test('what does not fit in memory is refused: white space that may have to go, or may be of a delimiter', async () => {
+  const blank = ' '.repeat(1.2 * (1 << 20));
+  const quoted = bytes(`Content-Transfer-Encoding: quoted-printable\r\n\r\nx${blank}\xe4`);
+  expect(await streamed(quoted, [1 << 16])).toMatch(/^LIMIT_LENGTH@undefined: white space over /);
+  const padded = bytes(`Content-Type: multipart/mixed; boundary=b\r\n\r\n--b${blank}\r\n--b--`);
+  expect(await streamed(padded, [1 << 15])).toMatch(/^LIMIT_LENGTH@45: a delimiter line over /);
+});
+
+test('what cannot be: the prepared entity before its end', async () => {
+  await expect(new Preparer().prepared(spool(bytes(''), [1])).next()).rejects.toThrow('before end()');
 });

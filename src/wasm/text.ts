@@ -112,6 +112,8 @@ export function scanLines(
 
 /** What the kernel looks at behind a window: LF, and the start of a line. */
 const AHEAD = 6;
+/** Octets of a window where each piece pays for wiping one: half a piece of the usual 64 KiB. */
+const PIECE_WINDOW = 32 * 1024 + AHEAD;
 
 /** {@link scanLines} of a text that comes in pieces. */
 export class LineScanner {
@@ -125,7 +127,7 @@ export class LineScanner {
     const base = reserve(0);
     try {
       const state = reserve(12);
-      const room = Math.min(bytes.length + AHEAD, WINDOW);
+      const room = Math.min(bytes.length + AHEAD, PIECE_WINDOW);
       const input = reserve(room + 2 * MARGIN) + MARGIN;
       words.set([this.found, this.lone, this.line], state >>> 2);
       for (let at = 0; at < bytes.length; ) {
