@@ -1,21 +1,21 @@
 /**
  * Recipients of every kind both ways with the `openssl cms` command: it reads ours, we read its own. (gpgsm 2.2 encrypts to
- * no EC certificate, and crashes on importing an EC key.)
+ * no EC certificate, and crashes on importing an EC key.) With Bouncy Castle, the content ciphers that OpenSSL 3.0 lacks in CMS.
  */
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { toHex, utf8, writePem } from '../src/bytes.js';
-import { ENCRYPTION_CIPHERS } from '../src/cms/ciphers.js';
+import { ENCRYPTION_CIPHERS, encryptionKind } from '../src/cms/ciphers.js';
 import { decryptEnvelopedData, encryptData } from '../src/cms/enveloped.js';
 import { keyRing } from '../src/cms/recipients.js';
 import { Certificate } from '../src/x509/certificate.js';
 import { PrivateKey } from '../src/x509/keys.js';
 import { parseEnveloped } from './helpers/enveloped.js';
-import { hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
-import { issueCertificate } from './helpers/pki.js';
+import { bouncyCastle, hasBouncyCastle, hasOpenssl, opensslOut, temporaryFolder } from './helpers/peers.js';
+import { issueCertificate, person as newPerson } from './helpers/pki.js';
 
 const CONTENT = utf8(`Content-Type: text/plain\r\n\r\n${'Both ways. '.repeat(50)}\r\n`);
 /** OpenSSL has neither AES-CCM nor ChaCha20-Poly1305 in CMS. */
@@ -110,6 +110,42 @@ describe.skipIf(!hasOpenssl)('openssl cms', () => {
       expect(toHex((await decrypt(theirs, curve)).content)).toBe(toHex(CONTENT));
     }
   });
+});
+
+describe('Bouncy Castle', () => {
+  if (!hasBouncyCastle) console.log('skipped: no javac with Bouncy Castle (libbcpkix-java) to open AES-CCM');
+  it.skipIf(!hasBouncyCastle)(
+    'AES-CCM and AES-GCM both ways, and it opens ChaCha20-Poly1305',
+    async () => {
+      const ciphers = ENCRYPTION_CIPHERS.filter((name) => !name.endsWith('-cbc'));
+      // Bouncy Castle 1.72 puts what it makes of ChaCha20-Poly1305 into EnvelopedData, where RFC 8103 has none.
+      const made = ciphers.filter((name) => name !== 'chacha20-poly1305');
+      const place = temporaryFolder();
+      const { issued, privateKey, certificate } = newPerson({ subject: 'Bob', key: 'rsa' });
+      const write = (name: string, bytes: Uint8Array | string) => writeFileSync(join(place, name), bytes);
+      write('content', CONTENT);
+      write('key', issued.privateKey);
+      write('certificate', issued.certificate);
+      write('make', made.map((name) => `${name} ${encryptionKind(name).oid}`).join('\n'));
+      for (const cipher of ciphers) {
+        for (const keyTransport of ['rsaes-pkcs1', 'rsaes-oaep'] as const) {
+          const options = { recipients: [certificate], cipher, keyTransport };
+          write(`${cipher}-${keyTransport}.p7m`, encryptData(CONTENT, options));
+        }
+      }
+      const lines = bouncyCastle(place, 'BouncyCastleEnvelopes');
+      expect(lines).toHaveLength(ciphers.length * 2 + made.length);
+      expect(lines.filter((line) => !/p7m opened$|\.made made$/.test(line))).toEqual([]);
+      for (const name of made) {
+        const keys = keyRing({ entries: [{ privateKey, certificate }] });
+        const message = parseEnveloped(readFileSync(join(place, `${name}.made`)));
+        const opened = await decryptEnvelopedData(message, keys);
+        expect(toHex(opened.content)).toBe(toHex(CONTENT));
+        expect(opened).toMatchObject({ cipher: name, integrity: 'tag', remarks: [] });
+      }
+    },
+    60_000,
+  );
 });
 
 /**

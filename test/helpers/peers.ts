@@ -20,28 +20,14 @@ const jars = ['bcprov', 'bcutil', 'bcpkix'].map((name) =>
 export const hasBouncyCastle =
   jars.every((jar) => existsSync(jar)) && spawnSync('javac', ['--version']).status === 0;
 
-/** What Bouncy Castle says of every SignedData in a folder (BouncyCastle.java): a line for each file. */
-export function bouncyCastle(folder: string): string[] {
-  const program = fileURLToPath(new URL('BouncyCastle.java', import.meta.url));
-  const { status, stdout, stderr } = ran(spawnSync('java', ['-cp', jars.join(delimiter), program, folder]));
-  if (status !== 0) throw new Error(`java BouncyCastle.java: ${stderr}`);
-  return stdout.toString().trim().split('\n');
-}
-
-/** Debian's Bouncy Castle has no KEMRecipientInfo, one of 2026 has. */
-export function hasBouncyCastleKem(): boolean {
-  if (!hasBouncyCastle) return false;
-  const name = 'org.bouncycastle.cms.jcajce.JceKEMEnvelopedRecipient';
-  return spawnSync('javap', ['-cp', jars.join(delimiter), name]).status === 0;
-}
-
-/** What it opens of the messages to ML-KEM keys in a folder (BouncyCastleKem.java): a line for each file. */
-export function bouncyCastleKem(folder: string, keys: string): string[] {
-  const program = fileURLToPath(new URL('BouncyCastleKem.java', import.meta.url));
-  const { status, stdout, stderr } = ran(
-    spawnSync('java', ['-cp', jars.join(delimiter), program, folder, keys]),
-  );
-  if (status !== 0) throw new Error(`java BouncyCastleKem.java: ${stderr}`);
+/** What Bouncy Castle says of every message in a folder, by one of the programs beside this file: a line for each. */
+export function bouncyCastle(
+  folder: string,
+  program: 'BouncyCastle' | 'BouncyCastleEnvelopes' = 'BouncyCastle',
+): string[] {
+  const source = fileURLToPath(new URL(`${program}.java`, import.meta.url));
+  const { status, stdout, stderr } = ran(spawnSync('java', ['-cp', jars.join(delimiter), source, folder]));
+  if (status !== 0) throw new Error(`java ${program}.java: ${stderr}`);
   return stdout.toString().trim().split('\n');
 }
 
