@@ -26,7 +26,7 @@ import { toBer } from './helpers/ber.js';
 import { gcmEnvelope, parseEnveloped } from './helpers/enveloped.js';
 import { failure } from './helpers/failures.js';
 import { type KemriInput, kemri } from './helpers/kemri.js';
-import { bouncyCastleKem, hasBouncyCastleKem, temporaryFolder } from './helpers/peers.js';
+import { bouncyCastle, hasBouncyCastleKem, temporaryFolder } from './helpers/peers.js';
 import { issueCertificate, person } from './helpers/pki.js';
 import { corpora, readCorpus, readVector, vectorPath } from './helpers/vectors.js';
 
@@ -524,7 +524,7 @@ describe.skipIf(!hasMlKem())('with the ML-KEM of this Node.js', () => {
         }
       }
       write('three', SIZES, { recipientIdentifier: 'subjectKeyIdentifier' });
-      const said = bouncyCastleKem(folder, vectorPath('bc-test-data', 'pkix/cert/mlkem'));
+      const said = bouncyCastle(folder, 'BouncyCastleKem', vectorPath('bc-test-data', 'pkix/cert/mlkem'));
       expect(said.sort()).toEqual(expected.sort());
     },
     60_000,

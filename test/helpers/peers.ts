@@ -20,13 +20,25 @@ const jars = ['bcprov', 'bcutil', 'bcpkix'].map((name) =>
 export const hasBouncyCastle =
   jars.every((jar) => existsSync(jar)) && spawnSync('javac', ['--version']).status === 0;
 
-/** What Bouncy Castle says of every message in a folder, by one of the programs beside this file: a line for each. */
+/** Debian's Bouncy Castle has no KEMRecipientInfo, one of 2026 has. */
+export function hasBouncyCastleKem(): boolean {
+  if (!hasBouncyCastle) return false;
+  const name = 'org.bouncycastle.cms.jcajce.JceKEMEnvelopedRecipient';
+  return spawnSync('javap', ['-cp', jars.join(delimiter), name]).status === 0;
+}
+
+/**
+ * What Bouncy Castle says of every message in a folder, by one of the programs beside this file: a line for each.
+ * @param more what that program takes beside the folder
+ */
 export function bouncyCastle(
   folder: string,
-  program: 'BouncyCastle' | 'BouncyCastleEnvelopes' = 'BouncyCastle',
+  program: 'BouncyCastle' | 'BouncyCastleEnvelopes' | 'BouncyCastleKem' = 'BouncyCastle',
+  ...more: readonly string[]
 ): string[] {
   const source = fileURLToPath(new URL(`${program}.java`, import.meta.url));
-  const { status, stdout, stderr } = ran(spawnSync('java', ['-cp', jars.join(delimiter), source, folder]));
+  const args = ['-cp', jars.join(delimiter), source, folder, ...more];
+  const { status, stdout, stderr } = ran(spawnSync('java', args));
   if (status !== 0) throw new Error(`java ${program}.java: ${stderr}`);
   return stdout.toString().trim().split('\n');
 }
