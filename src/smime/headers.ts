@@ -60,6 +60,11 @@ export class HeaderField {
     return this.keyRead;
   }
 
+  /** Of most fields the length tells that they are not. */
+  isNamed(name: string): boolean {
+    return this.nameEnd - this.start === name.length && this.key === name.toLowerCase();
+  }
+
   /** The exact octets, line ends included. A view. */
   get bytes(): Uint8Array {
     return this.source.subarray(this.start, this.end);
@@ -80,6 +85,9 @@ function isBlank(c: number | undefined): boolean {
   return c === SPACE || c === TAB || c === CR || c === LF;
 }
 
+/** Up to here looking at every field takes less time than an index of them. */
+const FEW_FIELDS = 64;
+
 export class Headers {
   readonly fields: readonly HeaderField[];
   /** Offset of the first field, behind the envelope line of a mailbox file. */
@@ -96,6 +104,7 @@ export class Headers {
 
   /** Every field of that name, in any case, in order. */
   all(name: string): readonly HeaderField[] {
+    if (this.fields.length <= FEW_FIELDS) return this.fields.filter((field) => field.isNamed(name));
     if (this.index === undefined) {
       this.index = new Map();
       for (const field of this.fields) append(this.index, field.key, field);
@@ -114,12 +123,8 @@ export class Headers {
   }
 }
 
-/** The octet behind a field's colon, or -1 if no field starts here; `nameEnd` comes with it. */
-function readName(
-  source: Uint8Array,
-  at: number,
-  end: number,
-): { nameEnd: number; valueStart: number } | undefined {
+/** Where the field name that starts here ends; nowhere else if there is none. */
+function endOfName(source: Uint8Array, at: number, end: number): number {
   const limit = Math.min(end, at + MAX_NAME_LENGTH);
   let i = at;
   while (i < limit) {
@@ -127,9 +132,15 @@ function readName(
     if (c <= SPACE || c > 126 || c === COLON) break;
     i++;
   }
-  const nameEnd = i;
+  return i;
+}
+
+/** The offset behind the colon of a field, or 0 if no field starts here. */
+function behindColon(source: Uint8Array, at: number, nameEnd: number, end: number): number {
+  const limit = Math.min(end, at + MAX_NAME_LENGTH);
+  let i = nameEnd;
   while (i < limit && (source[i] === SPACE || source[i] === TAB)) i++; // obs-optional, RFC 5322 section 4.5.8
-  return nameEnd > at && i < limit && source[i] === COLON ? { nameEnd, valueStart: i + 1 } : undefined;
+  return nameEnd > at && i < limit && source[i] === COLON ? i + 1 : 0;
 }
 
 /** `From ` or `>From ` of a mailbox file (RFC 4155), which is no field. */
@@ -144,54 +155,56 @@ function isMailboxLine(source: Uint8Array, at: number): boolean {
  */
 export function parseHeaders(source: Uint8Array, start = 0, end = source.length): Headers {
   const octets = buffer(source);
-  const text = octets.subarray(0, Math.min(end, start + MAX_HEADER_LENGTH));
+  const limit = Math.min(end, start + MAX_HEADER_LENGTH);
   const fields: HeaderField[] = [];
   let at = start;
-  let open: { start: number; nameEnd: number; valueStart: number } | undefined;
+  /** Offsets of the field that is being read; none as long as `valueStart` is 0. */
+  let fieldStart = 0;
+  let nameEnd = 0;
+  let valueStart = 0;
   const close = () => {
-    if (open !== undefined) {
-      fields.push(new HeaderField(octets, open.start, open.nameEnd, open.valueStart, at));
-    }
-    open = undefined;
+    if (valueStart > 0) fields.push(new HeaderField(octets, fieldStart, nameEnd, valueStart, at));
+    valueStart = 0;
   };
   let first = start;
   let bodyStart = end;
+  let loneCr = -1;
   while (at < end) {
-    const c = source[at];
-    if (c === LF || (c === CR && source[at + 1] === LF && at + 1 < end)) {
+    const c = octets[at];
+    if (c === LF || (c === CR && octets[at + 1] === LF && at + 1 < end)) {
       bodyStart = at + (c === LF ? 1 : 2);
       break;
     }
     if (c === SPACE || c === TAB) {
       if (at === start) return new Headers([], start, start);
-      if (open === undefined) {
+      if (valueStart === 0) {
         throw new MailsealError('MIME_MALFORMED', 'a continuation of no field', { offset: at });
       }
     } else {
       close();
-      const name = readName(source, at, end);
-      if (name !== undefined) {
-        open = { start: at, ...name };
-      } else if (at !== start) {
-        throw new MailsealError('MIME_MALFORMED', 'a line of the header is not a field', { offset: at });
-      } else if (isMailboxLine(source, at)) {
+      fieldStart = at;
+      nameEnd = endOfName(octets, at, end);
+      valueStart = behindColon(octets, at, nameEnd, end);
+      if (valueStart === 0) {
+        if (at !== start) {
+          throw new MailsealError('MIME_MALFORMED', 'a line of the header is not a field', { offset: at });
+        }
+        if (!isMailboxLine(octets, at)) return new Headers([], start, start);
         first = -1;
-      } else {
-        return new Headers([], start, start);
       }
     }
-    const lineEnd = text.indexOf(LF, at);
-    if (lineEnd < 0 && text.length < end) {
+    for (let octet = octets[at]; at < limit && octet !== LF; octet = octets[++at]) {
+      if (octet === CR && loneCr < 0 && (octets[at + 1] !== LF || at + 1 >= end)) loneCr = at;
+    }
+    if (at < limit) at++;
+    else if (limit < end) {
       throw new MailsealError('LIMIT_LENGTH', `a header over ${MAX_HEADER_LENGTH} octets`, { offset: start });
     }
-    at = lineEnd < 0 ? end : lineEnd + 1;
     if (first < 0) first = at;
   }
   close();
-  for (let cr = text.indexOf(CR, start); cr >= 0 && cr < bodyStart; cr = text.indexOf(CR, cr + 1)) {
-    if (source[cr + 1] !== LF || cr + 1 >= end) {
-      throw new MailsealError('MIME_MALFORMED', 'CR without LF in the header', { offset: cr });
-    }
+  if (loneCr >= 0) {
+    throw new MailsealError('MIME_MALFORMED', 'CR without LF in the header', { offset: loneCr });
   }
   return new Headers(fields, first, bodyStart);
 }
@@ -271,7 +284,7 @@ function addParameter(
   name: string,
   text: string,
 ): boolean {
-  const parts = /^([^*]+)(?:\*(0|[1-9]\d{0,3}))?(\*)?$/.exec(name);
+  const parts = name.includes('*') ? /^([^*]+)(?:\*(0|[1-9]\d{0,3}))?(\*)?$/.exec(name) : null;
   if (parts === null || (parts[2] === undefined && parts[3] === undefined)) {
     if (plain.has(name)) return true;
     plain.set(name, text);
