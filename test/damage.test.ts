@@ -22,6 +22,7 @@ import { readCertificates, writeCertificates } from '../src/smime/certificates.j
 import { compress, decompress } from '../src/smime/compress.js';
 import { type DecryptOptions, decrypt, encrypt, sign } from '../src/smime/message.js';
 import { verify } from '../src/smime/verify.js';
+import { hasMlKem } from '../src/x509/mlkem.js';
 import { authenticated, CONTENT, alice as rsa, shared } from './helpers/authenticated.js';
 import { toBer } from './helpers/ber.js';
 import { issueCertificate, person } from './helpers/pki.js';
@@ -33,6 +34,7 @@ const [p256, ed25519, x25519] = (['P-256', 'ed25519', 'x25519'] as const).map((k
   person({ subject: 'A', emails, key, issuer: ca }),
 ) as [Person, Person, Person];
 type Person = ReturnType<typeof person>;
+const mlKem = hasMlKem() ? person({ subject: 'A', key: 'ml-kem-512', issuer: ca }) : undefined;
 const trust = [person({ subject: 'CA', ca: true, key: ca.privateKey }).certificate];
 const signingTime = new Date('2026-01-01T00:00:00Z');
 const rfc4134Key = fromHex('737c791f25ead0e04629254352f7dc6291e5cb26917ada32');
@@ -140,6 +142,13 @@ const objects: Row[] = [
   enveloped('ECDH, CCM, CEK-HKDF', 'aes128-ccm', { ...toP256, cekHkdf: true }, entries(p256)),
   enveloped('X25519, ChaCha20-Poly1305', 'chacha20-poly1305', toX25519, entries(x25519)),
   enveloped('a shared key, GCM', 'aes128-gcm', sharedKeys, sharedKeys),
+  ...(mlKem === undefined
+    ? []
+    : [
+        enveloped('ML-KEM, GCM', 'aes256-gcm', { recipients: [mlKem.certificate] }, entries(mlKem), {
+          changes: 1,
+        }),
+      ]),
   { name: 'AuthEnvelopedData in BER, ECDH, GCM', message: toBer(kari, 20), read: decrypting(entries(p256)) },
   {
     name: 'CompressedData',
