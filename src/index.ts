@@ -57,19 +57,12 @@ export { type PfxBatchInput, type PfxResult, readPfxBatch } from './pfx/bulk.js'
 export { type PfxContents, type PfxEntry, type PfxOptions, readPfx } from './pfx/read.js';
 export { type PfxProfile, type WritePfxOptions, writePfx } from './pfx/write.js';
 export { readCertificates, type WriteCertificatesOptions, writeCertificates } from './smime/certificates.js';
-export { compress, type Decompressed, decompress } from './smime/compress.js';
+export type { Decompressed } from './smime/compress.js';
 export type { Coverage, PartRange } from './smime/coverage.js';
 export type { HeaderPolicy, HeaderPolicyName } from './smime/headerpolicy.js';
 export { removeLegacyDisplay } from './smime/legacydisplay.js';
-export {
-  type Decrypted,
-  type DecryptOptions,
-  decrypt,
-  type EncryptOptions,
-  encrypt,
-  type SignOptions,
-  sign,
-} from './smime/message.js';
+export type { Decrypted, DecryptOptions, EncryptOptions, SignOptions } from './smime/message.js';
+export { compress, decompress, decrypt, encrypt, sign, verify } from './smime/operations.js';
 export type {
   FieldProtection,
   HeaderDifference,
@@ -77,13 +70,17 @@ export type {
   ProtectedField,
   ProtectedHeaders,
 } from './smime/protectedheaders.js';
-export {
-  type CounterSignature,
-  type Problem,
-  type SignerVerdict,
-  type Verdict,
-  type VerifyOptions,
-  verify,
+export type { DecompressedStream } from './smime/streams/decompress.js';
+export type { DecryptedStream } from './smime/streams/decrypt.js';
+export type { MessageStream, SpoolSettings, StreamOptions } from './smime/streams/incoming.js';
+export type { StreamedContent } from './smime/streams/stored.js';
+export type { StreamedVerifyOptions, VerdictStream } from './smime/streams/verify.js';
+export type {
+  CounterSignature,
+  Problem,
+  SignerVerdict,
+  Verdict,
+  VerifyOptions,
 } from './smime/verify.js';
 export { Certificate } from './x509/certificate.js';
 export {

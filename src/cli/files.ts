@@ -13,8 +13,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { concat, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
+import { whenInterrupted } from './terminal.js';
 
 /** Most octets that a command reads: a message is held in memory. */
 const MAX_FILE = 1 << 29;
@@ -30,18 +32,49 @@ let standardInputTaken = false;
 /** The octets of a file, or of standard input for `-`. @throws MailsealError IO, LIMIT_LENGTH, USAGE */
 export function readInput(path: string): Uint8Array {
   try {
-    return path === '-' ? readStandardInput() : readFileLimited(path);
+    return path === '-' ? readAll(takeStandardInput(), path) : readFileLimited(path);
   } catch (error) {
     throw error instanceof MailsealError ? error : ioError(`cannot read ${path}`, error);
   }
 }
 
 /** A second reader would find it empty: an empty password, say. */
-function readStandardInput(): Uint8Array {
+function takeStandardInput(): number {
   if (standardInputTaken)
     throw new MailsealError('USAGE', 'standard input (-) can be read for one thing only');
   standardInputTaken = true;
-  return readAll(0);
+  return STANDARD_INPUT;
+}
+
+const STANDARD_INPUT = 0;
+
+/** Octets that are read at a time. */
+const CHUNK = 1 << 17;
+
+/**
+ * A message as a stream: of a file, or of standard input for `-`. It is opened at once, so that one that is not there is
+ * told before anything else is asked.
+ * @throws MailsealError IO, USAGE; in the stream IO
+ */
+export function openInput(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    return chunksOf(path === '-' ? takeStandardInput() : openSync(path, 'r'), path);
+  } catch (error) {
+    throw error instanceof MailsealError ? error : ioError(`cannot read ${path}`, error);
+  }
+}
+
+async function* chunksOf(descriptor: number, path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) {
+      const part = Buffer.allocUnsafe(CHUNK);
+      const read = readSome(descriptor, part, path);
+      if (read === 0) return;
+      yield part.subarray(0, read);
+    }
+  } finally {
+    if (descriptor !== STANDARD_INPUT) closeSync(descriptor);
+  }
 }
 
 /** Runs `read` on what the file at `path` holds; says of its errors that they are about this file. */
@@ -87,18 +120,18 @@ function readFileLimited(path: string): Uint8Array {
   try {
     const { size } = fstatSync(descriptor);
     if (size > MAX_FILE) throw tooLong(path);
-    return size > 0 ? readFileSync(descriptor) : readAll(descriptor); // pipes and /dev/stdin have no size
+    return size > 0 ? readFileSync(descriptor) : readAll(descriptor, path); // pipes and /dev/stdin have no size
   } finally {
     closeSync(descriptor);
   }
 }
 
-function readAll(descriptor: number): Uint8Array {
+function readAll(descriptor: number, path: string): Uint8Array {
   const parts: Uint8Array[] = [];
   let length = 0;
   for (;;) {
     const part = Buffer.alloc(1 << 16);
-    const read = readSome(descriptor, part);
+    const read = readSome(descriptor, part, path);
     if (read === 0) return concat(parts);
     parts.push(part.subarray(0, read));
     length += read;
@@ -107,14 +140,14 @@ function readAll(descriptor: number): Uint8Array {
 }
 
 /** A non-blocking standard input (a terminal, a pipe opened so) says EAGAIN while it has nothing yet. */
-function readSome(descriptor: number, into: Buffer): number {
+function readSome(descriptor: number, into: Buffer, path: string): number {
   for (;;) {
     try {
       return readSync(descriptor, into);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EOF') return 0;
-      if (code !== 'EAGAIN') throw error;
+      if (code !== 'EAGAIN') throw ioError(`cannot read ${path}`, error);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
@@ -126,34 +159,57 @@ const tooLong = (what: string) =>
 /**
  * Writes a file whole or not at all: beside it first, then renamed over it. Only its owner may read it, since it may
  * be decrypted mail. `-` or nothing is standard output.
+ * @throws MailsealError IO; what the stream throws
  */
-export async function writeOutput(path: string | undefined, bytes: Uint8Array): Promise<void> {
+export async function writeOutput(path: string | undefined, octets: Uint8Array | Readable): Promise<void> {
+  const chunks = octets instanceof Uint8Array ? [octets] : octets;
   if (path === undefined || path === '-') {
-    // If that fails, the handler of main.ts ends the process.
-    await new Promise<void>((resolve) => process.stdout.write(bytes, (error) => error ?? resolve()));
+    for await (const chunk of chunks) {
+      // If that fails, the handler of main.ts ends the process.
+      await new Promise<void>((resolve) => process.stdout.write(chunk, (error) => error ?? resolve()));
+    }
     return;
   }
+  const there = toWrite(path, () => statSync(path, { throwIfNoEntry: false }));
+  if (there !== undefined && !there.isFile()) {
+    await writeTo(path, 'w', chunks); // /dev/null or a named pipe is written to, not replaced; a folder is an error
+    return;
+  }
+  const target = there === undefined ? path : toWrite(path, () => realpathSync(path)); // a symbolic link stays one
+  const temporary = join(dirname(target), `.mailseal-${randomBytes(8).toString('hex')}`);
+  const remove = () => rmSync(temporary, { force: true });
+  const forget = whenInterrupted(remove);
   try {
-    replaceFile(path, bytes);
+    await writeTo(path, 'wx', chunks, temporary);
+    toWrite(path, () => renameSync(temporary, target));
   } catch (error) {
-    throw ioError(`cannot write ${path}`, error);
+    remove();
+    throw error;
+  } finally {
+    forget();
   }
 }
 
-function replaceFile(path: string, bytes: Uint8Array): void {
-  const there = statSync(path, { throwIfNoEntry: false });
-  if (there !== undefined && !there.isFile()) {
-    writeFileSync(path, bytes); // /dev/null or a named pipe is written to, not replaced; a folder is an error
-    return;
-  }
-  const target = there === undefined ? path : realpathSync(path); // a symbolic link stays one
-  const temporary = join(dirname(target), `.mailseal-${randomBytes(8).toString('hex')}`);
+/** @param path what errors name */
+async function writeTo(
+  path: string,
+  flags: 'w' | 'wx',
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  file = path,
+): Promise<void> {
+  const descriptor = toWrite(path, () => openSync(file, flags, 0o600));
   try {
-    writeFileSync(temporary, bytes, { mode: 0o600, flag: 'wx' });
-    renameSync(temporary, target);
+    for await (const chunk of chunks) toWrite(path, () => writeFileSync(descriptor, chunk));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function toWrite<T>(path: string, write: () => T): T {
+  try {
+    return write();
   } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
+    throw ioError(`cannot write ${path}`, error);
   }
 }
 

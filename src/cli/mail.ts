@@ -10,11 +10,12 @@ import { MailsealError } from '../errors.js';
 import { maySign } from '../keystore/record.js';
 import type { PfxContents } from '../pfx/read.js';
 import type { HeaderPolicyName } from '../smime/headerpolicy.js';
-import { decrypt, encrypt, sign } from '../smime/message.js';
+import { decrypt, encrypt, sign, verify } from '../smime/operations.js';
 import type { HeaderDifference, ProtectedHeaders } from '../smime/protectedheaders.js';
-import { type SignerVerdict, type Verdict, verify } from '../smime/verify.js';
+import type { VerdictStream } from '../smime/streams/verify.js';
+import type { SignerVerdict } from '../smime/verify.js';
 import type { Certificate } from '../x509/certificate.js';
-import { parseDate, readInput, writeOutput } from './files.js';
+import { openInput, parseDate, writeOutput } from './files.js';
 import {
   type PfxFileOptions,
   readCertificates,
@@ -30,13 +31,13 @@ type DecryptOptions = StoreOptions & PfxFileOptions & { out?: string };
 export async function decryptCommand(file: string, options: DecryptOptions): Promise<void> {
   const { pfx, passwordFile, out } = options;
   if (pfx === undefined) requireStore(options);
-  const input = readInput(file);
+  const input = openInput(file);
   const opened =
     pfx === undefined
       ? await withStore(options, false, (keys) => decrypt(input, { keys }))
       : await withPfx(pfx, passwordFile, (found) => decrypt(input, { keys: keyRing(found) }));
-  const { certificate, reason, cipher, integrity, remarks, message, headers, content, contentType } = opened;
-  await writeOutput(out, message ?? content);
+  const { certificate, reason, cipher, integrity, remarks, message, headers, contentType } = opened;
+  await writeOutput(out, message ?? opened.content);
   const whose =
     certificate === undefined
       ? 'a key without a certificate'
@@ -84,24 +85,25 @@ export async function verifyCommand(file: string, options: VerifyOptions): Promi
   }
   const now = options.now === undefined ? new Date() : parseDate(options.now);
   const trust = options.trust.flatMap(readCertificates);
-  const verdict = await verify(readInput(file), {
+  const verdict = await verify(openInput(file), {
     trust,
     now,
-    ...(options.content !== undefined && { content: readInput(options.content) }),
+    ...(options.content !== undefined && { content: openInput(options.content) }),
     ...(options.allowSha1 && { allowSha1: true }),
     ...(options.decrypted && { decrypted: true }),
   });
   const remembered = remember ? await rememberSigners(options, verdict) : undefined;
-  if (options.json) printJson({ ...verdictJson(verdict), ...(remembered && { remembered }) });
+  if (options.json) printJson({ ...(await verdictJson(verdict)), ...(remembered && { remembered }) });
   else {
     printVerdict(verdict);
     for (const address of remembered ?? []) note(`remembered what ${address} can read`);
   }
+  await verdict.close();
   if (!verdict.valid) process.exitCode = 1;
 }
 
 /** The addresses of whom it is known now what they read, and was not before. */
-function rememberSigners(options: StoreOptions, { signers }: Verdict): Promise<string[]> {
+function rememberSigners(options: StoreOptions, { signers }: VerdictStream): Promise<string[]> {
   return withStore(options, false, async (store) => {
     const addresses: string[] = [];
     for (const signer of signers) addresses.push(...(await store.rememberCapabilities(signer)));
@@ -109,8 +111,10 @@ function rememberSigners(options: StoreOptions, { signers }: Verdict): Promise<s
   });
 }
 
-function verdictJson(verdict: Verdict) {
+async function verdictJson(verdict: VerdictStream) {
   const { valid, problems, detached, from, sender, senderVerified, content, signers } = verdict;
+  let contentLength = 0;
+  for await (const chunk of content) contentLength += chunk.length;
   return {
     valid,
     problems,
@@ -119,7 +123,7 @@ function verdictJson(verdict: Verdict) {
     sender,
     senderVerified,
     detached,
-    contentLength: content.length,
+    contentLength,
     headers: verdict.headers,
     covered: verdict.covered,
     uncovered: verdict.uncovered,
@@ -141,7 +145,7 @@ function signerJson(signer: SignerVerdict): object {
   };
 }
 
-function printVerdict(verdict: Verdict): void {
+function printVerdict(verdict: VerdictStream): void {
   const { valid, signers, problems, headers, from, sender, senderVerified, covered, uncovered } = verdict;
   printLine(valid ? 'valid' : 'NOT VALID');
   for (const [i, signer] of signers.entries()) printSigner(`signer ${i + 1}`, signer);
@@ -211,13 +215,12 @@ export async function signCommand(file: string, options: SignOptions): Promise<v
   }
   if (pfx === undefined) requireStore(options);
   const header = headerOptions(options);
-  const message = readMessage(file);
-  const signWith = (signer: Signer) => sign(message, { signers: [signer], detached: !opaque, ...header });
-  const signed =
-    pfx === undefined
-      ? await withSigner(options, signWith)
-      : await withPfx(pfx, passwordFile, (found) => signWith(signerIn(found, pfx)));
-  await writeOutput(out, signed);
+  const message = openMessage(file);
+  // What comes out is signed when it has been read to its end: until then the key is needed.
+  const signWith = async (signer: Signer) =>
+    writeOutput(out, await sign(message, { signers: [signer], detached: !opaque, ...header }));
+  if (pfx === undefined) await withSigner(options, signWith);
+  else await withPfx(pfx, passwordFile, (found) => signWith(signerIn(found, pfx)));
 }
 
 async function withSigner<T>(options: SignOptions, use: (signer: Signer) => Promise<T>): Promise<T> {
@@ -249,10 +252,17 @@ function signerIn({ entries, certificates }: PfxContents, path: string): Signer 
 const isValid = ({ notBefore, notAfter }: Certificate, now: Date) => notBefore <= now && now <= notAfter;
 
 /** What is to be signed or encrypted: an empty input rather is a command before it in a pipe that failed. */
-function readMessage(file: string): Uint8Array {
-  const message = readInput(file);
-  if (message.length === 0) throw new MailsealError('MIME_MALFORMED', 'the input is empty');
-  return message;
+function openMessage(file: string): AsyncGenerator<Uint8Array> {
+  return notEmpty(openInput(file));
+}
+
+async function* notEmpty(octets: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const chunk of octets) {
+    length += chunk.length;
+    yield chunk;
+  }
+  if (length === 0) throw new MailsealError('MIME_MALFORMED', 'the input is empty');
 }
 
 type EncryptOptions = StoreOptions & {
@@ -278,7 +288,7 @@ export async function encryptCommand(file: string, options: EncryptOptions): Pro
   if (json && out === undefined)
     throw new MailsealError('USAGE', '--json goes with --out: the mail is there');
   const header = headerOptions(options);
-  const message = readMessage(file);
+  const message = openMessage(file);
   const anchors = trust && { trust: trust.flatMap(readCertificates) };
   const recipients: Recipient[] = toCert.flatMap(readCertificates).map((certificate) => ({ certificate }));
   if (to.length > 0) {

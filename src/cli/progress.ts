@@ -1,6 +1,6 @@
 /** The progress of an import: a bar on a terminal, elsewhere a line now and then. The rules for both are in terminal.ts. */
 import { SingleBar } from 'cli-progress';
-import { note, printable } from './terminal.js';
+import { note, printable, whenInterrupted } from './terminal.js';
 
 export interface Progress {
   step(done: number, text: string): void;
@@ -32,16 +32,12 @@ export function progress(total: number, unit: string): Progress {
     barsize: 30,
   });
   bar.start(total, 0, { speed: '-', left: '-', text: '' });
-  /** Ctrl-C ends the command as ever, but the terminal gets its cursor back first. */
-  const interrupted = (signal: NodeJS.Signals) => {
-    stop();
-    process.kill(process.pid, signal);
-  };
+  // The terminal gets its cursor back first.
+  const forget = whenInterrupted(() => bar.stop());
   const stop = () => {
-    for (const signal of INTERRUPTS) process.removeListener(signal, interrupted);
+    forget();
     bar.stop();
   };
-  for (const signal of INTERRUPTS) process.on(signal, interrupted);
   return {
     step: (done, text) => {
       rate.add(done);
@@ -51,8 +47,6 @@ export function progress(total: number, unit: string): Progress {
     stop,
   };
 }
-
-const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Of the last seconds: what an earlier run did already goes by much faster. */
 const RATE_MS = 10_000;

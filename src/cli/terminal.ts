@@ -82,3 +82,22 @@ export async function askPassword(question: string): Promise<string> {
     throw new MailsealError('USAGE', `${question}: none was given`, { cause });
   }
 }
+
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs `clean` when the process is interrupted; it ends then as ever.
+ * @returns what takes that back
+ */
+export function whenInterrupted(clean: () => void): () => void {
+  const forget = () => {
+    for (const signal of INTERRUPTS) process.off(signal, interrupted);
+  };
+  const interrupted = (signal: NodeJS.Signals) => {
+    forget();
+    clean();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of INTERRUPTS) process.on(signal, interrupted);
+  return forget;
+}

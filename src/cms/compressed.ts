@@ -23,7 +23,7 @@ const MAX_GROWTH = 256;
 const ALWAYS_ALLOWED = 1 << 24;
 
 export interface DecompressOptions {
-  /** Most octets of content, 1 to 2^30. Default {@link MAX_DECOMPRESSED_LENGTH}. */
+  /** Most octets of content, 1 to 2^30; of a stream, to 2^40. Default {@link MAX_DECOMPRESSED_LENGTH}. */
   readonly maxLength?: number;
 }
 
@@ -45,9 +45,12 @@ export function decompressData(node: DerNode, options: DecompressOptions = {}): 
 }
 
 /** @throws RangeError */
-export function checkedMaxLength({ maxLength = MAX_DECOMPRESSED_LENGTH }: DecompressOptions): number {
-  if (Number.isInteger(maxLength) && maxLength >= 1 && maxLength <= 2 ** 30) return maxLength;
-  throw new RangeError('maxLength must be an integer from 1 to 2^30');
+export function checkedMaxLength(
+  { maxLength = MAX_DECOMPRESSED_LENGTH }: DecompressOptions,
+  most = 2 ** 30,
+): number {
+  if (Number.isInteger(maxLength) && maxLength >= 1 && maxLength <= most) return maxLength;
+  throw new RangeError(`maxLength must be an integer from 1 to 2^${Math.log2(most)}`);
 }
 
 /** CompressedData, its content still compressed. @throws as {@link decompressData} */

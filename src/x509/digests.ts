@@ -8,7 +8,7 @@ import { type AlgorithmIdentifier, expectNullOrAbsent } from '../asn1/algorithm.
 import { describeOid, OID } from '../asn1/oids.js';
 import { Tag } from '../asn1/tags.js';
 import { readSmallInteger } from '../asn1/values.js';
-import { MailsealError } from '../errors.js';
+import { MailsealError, readable } from '../errors.js';
 
 /** Hashes that RSA and ECDSA are made with today, and SHA-1, by the names that node:crypto takes. */
 export type HashName = 'sha1' | 'sha224' | 'sha256' | 'sha384' | 'sha512';
@@ -126,9 +126,14 @@ export class RunningDigests {
   readonly #hashes: ReadonlyMap<DigestName, Hash>;
   readonly #computed = new Map<DigestName, Uint8Array>();
 
-  /** @throws as {@link computeDigest} */
+  /** What this build of OpenSSL lacks is left out. */
   constructor(names: Iterable<DigestName>) {
-    this.#hashes = new Map([...names].map((name) => [name, createDigest(name)]));
+    const hashes = [...names].map((name) => [name, readable(() => createDigest(name), undefined)] as const);
+    this.#hashes = new Map(hashes.filter((one): one is [DigestName, Hash] => one[1] !== undefined));
+  }
+
+  get size(): number {
+    return this.#hashes.size;
   }
 
   update(chunk: Uint8Array): void {
@@ -139,10 +144,13 @@ export class RunningDigests {
     return this.#hashes.has(name);
   }
 
-  /** Of all chunks: none may follow. @throws RangeError for a digest that was not asked for beforehand */
+  /** Of all chunks: none may follow. @throws as {@link computeDigest}; RangeError for a digest that was not asked for */
   digest(name: DigestName): Uint8Array {
     const hash = this.#hashes.get(name);
-    if (hash === undefined) throw new RangeError(`no ${name} was computed`);
+    if (hash === undefined) {
+      createDigest(name);
+      throw new RangeError(`no ${name} was computed`);
+    }
     const digest = this.#computed.get(name) ?? hash.digest();
     this.#computed.set(name, digest);
     return digest;

@@ -1,0 +1,118 @@
+/**
+ * Decompressing messages that come in chunks, with the limits that hold in memory (cms/compressed.ts). What comes out is kept
+ * until all of it is known to be right. Called through smime/operations.ts.
+ */
+import { pipeline, Readable } from 'node:stream';
+import { createInflate } from 'node:zlib';
+import { describeOid, OID } from '../../asn1/oids.js';
+import type { SplitObject } from '../../asn1/split.js';
+import {
+  checkedMaxLength,
+  type DecompressOptions,
+  grownLimit,
+  readCompressed,
+} from '../../cms/compressed.js';
+import { contentOfType } from '../../cms/content.js';
+import { MailsealError } from '../../errors.js';
+import { splitMessage } from '../build.js';
+import { type Decompressed, decompress } from '../compress.js';
+import {
+  type CheckedSettings,
+  type Incoming,
+  type MessageStream,
+  receive,
+  type StreamOptions,
+} from './incoming.js';
+import { readHead, readSkeleton, readStreamedInput } from './input.js';
+import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
+
+export interface DecompressedStream extends Omit<Decompressed, 'content' | 'message'>, StreamedContent {
+  /** As that of {@link Decompressed}. To be read in place of `content`, not beside it: the first that closes closes both. */
+  readonly message: Readable | undefined;
+}
+
+/** Highest maxLength. */
+const MOST = 2 ** 40;
+
+/**
+ * The streamed {@link decompress}. What grows too fast is refused as it comes, though what follows might make up for it.
+ * @throws MailsealError LIMIT_LENGTH also for what is too long to be kept; IO
+ * @throws RangeError for a maxLength over 2^40
+ */
+export function decompressStream(
+  message: MessageStream,
+  options: DecompressOptions & StreamOptions = {},
+): Promise<DecompressedStream> {
+  const whole = async (octets: Uint8Array): Promise<DecompressedStream> => {
+    const opened = await decompress(octets, options);
+    return withStreams(opened, inMemory(opened));
+  };
+  const maxLength = checkedMaxLength(options, MOST);
+  return receive(message, options, whole, (incoming, settings) =>
+    decompressLong(incoming, settings, maxLength),
+  );
+}
+
+async function decompressLong(
+  incoming: Incoming,
+  settings: CheckedSettings,
+  maxLength: number,
+): Promise<DecompressedStream> {
+  const input = await readStreamedInput(incoming);
+  if (input.kind === 'multipart-signed') throw notCompressed(OID.signedData);
+  const { object, mail } = input;
+  if (object.contentType !== OID.compressedData) throw notCompressed(object.contentType);
+  const read = () => readSkeleton(object, (info) => readCompressed(contentOfType(info, OID.compressedData)));
+  if (object.content === undefined) await read(); // which says why
+  readHead(object, (info) => readCompressed(info.content));
+  return store(inflated(object, maxLength), settings, async (spool) => {
+    const { contentType } = await read();
+    const content = () => spool.read();
+    const close = () => spool.close();
+    const isEntity = mail !== undefined && contentType === OID.data;
+    const beginning = isEntity ? await beginningOf(content()) : undefined;
+    const outer = mail && splitMessage(mail.source).outer;
+    const message = outer && beginning && joined(outer, beginning, beginning.length, content);
+    return withStreams({ contentType }, { content, message, close });
+  });
+}
+
+function notCompressed(oid: string): MailsealError {
+  const message = `${describeOid(oid)}, where ${describeOid(OID.compressedData)} is wanted`;
+  return new MailsealError('UNSUPPORTED_FEATURE', message, { oid });
+}
+
+async function* inflated({ content }: SplitObject, maxLength: number): AsyncGenerator<Uint8Array> {
+  if (content === undefined) return;
+  let compressed = 0;
+  async function* counted(octets: AsyncIterable<Uint8Array>) {
+    for await (const chunk of octets) {
+      compressed += chunk.length;
+      yield chunk;
+    }
+  }
+  const inflate = createInflate();
+  let failed: Error | undefined;
+  const done = (error?: NodeJS.ErrnoException | null) => {
+    failed = error ?? undefined;
+  };
+  pipeline(Readable.from(counted(content), { objectMode: false }), inflate, done);
+  let length = 0;
+  try {
+    for await (const chunk of inflate) {
+      length += chunk.length;
+      const limit = grownLimit(compressed, maxLength);
+      if (length > limit) {
+        const message = `${compressed} compressed octets grow beyond the limit of ${limit} (option maxLength)`;
+        throw new MailsealError('LIMIT_LENGTH', message);
+      }
+      yield chunk;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code?.startsWith('Z_') !== true) throw failed ?? error;
+    const message = 'the compressed content is no zlib data, or is cut off';
+    throw new MailsealError('CMS_MALFORMED', message, { cause: error });
+  }
+  if (inflate.bytesWritten === compressed) return;
+  throw new MailsealError('CMS_MALFORMED', 'octets behind the compressed content');
+}

@@ -1,0 +1,167 @@
+/**
+ * A message that comes in chunks. What fits into memory is taken whole and goes the way of messages that are all there;
+ * of what is longer the header is taken, and the rest goes on as it comes. Used by all streams of this folder.
+ */
+import { buffer, concat, plain } from '../../bytes.js';
+import { MAX_HEADER_LENGTH } from '../headers.js';
+
+/** A message as a stream: a Readable of node:stream, or anything else that gives octets. */
+export type MessageStream = AsyncIterable<Uint8Array>;
+
+export interface StreamOptions {
+  readonly spool?: SpoolSettings;
+}
+
+/** How much of a message is kept, and where, until it may be given out or can be gone through once more. */
+export interface SpoolSettings {
+  /** Octets that are kept in memory; a message of no more is handled as one that is all there. Default 2^24. */
+  readonly memory?: number;
+  /** Most octets that are kept, in memory and on disk: what is longer is refused (LIMIT_LENGTH). Default 2^33. */
+  readonly maxLength?: number;
+  /** Folder of the temporary file, which is encrypted. Default: that of the system. */
+  readonly directory?: string;
+}
+
+export type CheckedSettings = SpoolSettings & Required<Pick<SpoolSettings, 'memory' | 'maxLength'>>;
+
+const DEFAULT_MEMORY = 2 ** 24;
+const DEFAULT_MAX_LENGTH = 2 ** 33;
+
+function checkedSettings(settings: SpoolSettings = {}): CheckedSettings {
+  const { memory = DEFAULT_MEMORY, maxLength = DEFAULT_MAX_LENGTH } = settings;
+  for (const [name, value] of Object.entries({ memory, maxLength })) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`spool.${name} must be octets`);
+  }
+  return { ...settings, memory, maxLength };
+}
+
+/** @throws TypeError for what gives no octets */
+export function assertMessage(message: unknown): asserts message is Uint8Array | MessageStream {
+  if (message instanceof Uint8Array) return;
+  if (typeof message === 'object' && message !== null && Symbol.asyncIterator in message) return;
+  throw new TypeError('message must be a Uint8Array or a stream of them');
+}
+
+/**
+ * Runs `whole` on a message that fits into memory, `long` on one that does not. The stream is ended when it fails; else
+ * `long` has read it to its end, or hands it on.
+ * @throws RangeError for settings that are none
+ */
+export async function receive<T>(
+  message: MessageStream,
+  { spool }: StreamOptions,
+  whole: (message: Uint8Array) => Promise<T>,
+  long: (incoming: Incoming, settings: CheckedSettings) => Promise<T>,
+): Promise<T> {
+  const settings = checkedSettings(spool);
+  const incoming = new Incoming(message);
+  try {
+    const octets = await incoming.whole(settings.memory);
+    return octets === undefined ? await long(incoming, settings) : await whole(octets);
+  } catch (error) {
+    await incoming.return();
+    throw error;
+  }
+}
+
+/** Octets of a stream, to be read once. */
+export class Incoming implements AsyncIterableIterator<Uint8Array> {
+  readonly #source: AsyncIterator<Uint8Array>;
+  /** Taken from the source, and still to come out. */
+  #ahead: Uint8Array[] = [];
+  #ended = false;
+  #pulled = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** @throws TypeError for a chunk that is none */
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const value = this.#ahead.shift() ?? (await this.#pull());
+    return value === undefined ? { done: true, value } : { done: false, value };
+  }
+
+  /** Ends the source. */
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#ahead = [];
+    if (!this.#ended) {
+      this.#ended = true;
+      await this.#source.return?.();
+    }
+    return { done: true, value: undefined };
+  }
+
+  /** Octets of the source that have come so far. */
+  get offset(): number {
+    return this.#pulled;
+  }
+
+  /** All octets, if there are no more than `most`; otherwise they are still to come. */
+  async whole(most: number): Promise<Uint8Array | undefined> {
+    let length = this.#ahead.reduce((sum, chunk) => sum + chunk.length, 0);
+    while (length <= most) {
+      const chunk = await this.#pull();
+      if (chunk === undefined) return concat(this.#ahead.splice(0));
+      this.#ahead.push(chunk);
+      length += chunk.length;
+    }
+    return undefined;
+  }
+
+  /**
+   * The first octets, which no longer come then: the header of a mail with the blank line behind it, or where there is none
+   * in as many octets as a header may have, so many and a few more; fewer if there are no more.
+   */
+  async header(): Promise<Uint8Array> {
+    let head: Uint8Array = new Uint8Array();
+    for (;;) {
+      const chunk = this.#ahead.shift() ?? (await this.#pull());
+      if (chunk === undefined) return head;
+      const searchFrom = Math.max(0, head.length - 3);
+      head = head.length === 0 ? chunk : concat([head, chunk]);
+      const end = headerEnd(head, searchFrom);
+      if (end >= 0) {
+        if (end < head.length) this.#ahead.unshift(head.subarray(end));
+        return head.subarray(0, end);
+      }
+      if (head.length > MAX_HEADER_LENGTH) return head;
+    }
+  }
+
+  /** Octets that come next, before all others. */
+  unshift(octets: Uint8Array): void {
+    if (octets.length > 0) this.#ahead.unshift(octets);
+  }
+
+  async #pull(): Promise<Uint8Array | undefined> {
+    if (this.#ended) return undefined;
+    const { done, value } = await this.#source.next();
+    if (done === true) {
+      this.#ended = true;
+      return undefined;
+    }
+    if (!(value instanceof Uint8Array)) throw new TypeError('a message stream must give Uint8Arrays');
+    this.#pulled += value.length;
+    return plain(value);
+  }
+}
+
+/** Behind the first blank line; -1 if there is none. */
+function headerEnd(octets: Uint8Array, from: number): number {
+  const text = buffer(octets);
+  if (text[0] === LF) return 1;
+  if (text[0] === CR && text[1] === LF) return 2;
+  for (let at = text.indexOf(LF, from); at >= 0; at = text.indexOf(LF, at + 1)) {
+    if (text[at + 1] === LF) return at + 2;
+    if (text[at + 1] === CR && text[at + 2] === LF) return at + 3;
+  }
+  return -1;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
