@@ -187,10 +187,10 @@ describe('the same octets, or the same error', () => {
           else if (outcome !== octets.toString('latin1')) prepared++;
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 500 },
     );
-    expect(prepared).toBeGreaterThan(300);
-    expect(refused).toBeGreaterThan(50);
+    expect(prepared).toBeGreaterThan(100);
+    expect(refused).toBeGreaterThan(15);
   });
 
   test('anything at all', async () => {
@@ -213,7 +213,7 @@ describe('the same octets, or the same error', () => {
       fc.asyncProperty(fc.array(piece, { maxLength: 25 }), async (pieces) => {
         await compare(bytes(pieces.join('')), ALL);
       }),
-      { numRuns: 1500 },
+      { numRuns: 1000 },
     );
   });
 

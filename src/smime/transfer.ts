@@ -103,7 +103,12 @@ export function decodeQuotedPart(bytes: Uint8Array, last: boolean, strict: boole
       break;
     }
     out[length++] = c;
-    if (c !== SPACE && c !== TAB) kept = length;
+    if (c === SPACE || c === TAB) continue;
+    for (let next = bytes[i + 1] as number; next > SPACE && next !== EQUALS; next = bytes[i + 1] as number) {
+      out[length++] = next; // most octets are such ones
+      i++;
+    }
+    kept = length;
   }
   // White space that may be at the end of a line stands in `out` as in `bytes`.
   const used = last ? bytes.length : i - (length - kept);
@@ -174,6 +179,14 @@ export function encodeQuotedPart(bytes: Uint8Array, last: boolean, state: { colu
     if (plain && (column > 0 || c !== 0x46 || !isFrom(bytes, i))) {
       out[length++] = c;
       column++;
+      // Most octets are such ones, or white space before one.
+      for (; column < MAX_LINE && i + 1 < end; column++) {
+        const next = bytes[i + 1] as number;
+        const kind = PLAIN[next];
+        if (kind === 0 || (kind === 2 && PLAIN[bytes[i + 2] as number] !== 1)) break;
+        out[length++] = next;
+        i++;
+      }
     } else {
       out[length++] = EQUALS;
       out[length++] = HEX[c >>> 4] as number;
