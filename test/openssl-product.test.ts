@@ -173,7 +173,7 @@ describe.skipIf(!hasOpenssl)('signatures', () => {
       ),
     );
     await readTheirs('signed by openssl', rows, [[/PSS.*-stream/, 'RSASSA-PSS with -stream']]);
-  }, 120_000);
+  }, 300_000);
 
   it('openssl verifies what we sign', async () => {
     const rows: Ours[] = [];
@@ -201,7 +201,7 @@ describe.skipIf(!hasOpenssl)('signatures', () => {
       }
     }
     await readOurs('signed by us', rows);
-  }, 60_000);
+  }, 300_000);
 
   it('Ed25519 and Ed448', async () => {
     const who = ['ed25519', 'ed448'];
@@ -309,7 +309,7 @@ describe.skipIf(!hasOpenssl)('encryption', () => {
       [/^a password.*-gcm/, 'password recipients of AES-GCM: it takes the content cipher for PWRI-KEK'],
       [/^x(25519|448)/, X_CURVES],
     ]);
-  }, 120_000);
+  }, 300_000);
 
   it('openssl decrypts what we encrypt', async () => {
     const parametersOf = (hash: OaepHash) =>
@@ -368,5 +368,5 @@ describe.skipIf(!hasOpenssl)('encryption', () => {
       [/ccm|chacha20/, 'AES-CCM and ChaCha20-Poly1305 (Bouncy Castle has them: cms-recipients-peers)'],
       [/^x(25519|448)/, X_CURVES],
     ]);
-  }, 120_000);
+  }, 300_000);
 });
