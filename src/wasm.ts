@@ -15,6 +15,7 @@ export {
 export { rsaUnwrapOaep, rsaUnwrapPkcs1 } from './wasm/rsa.js';
 export { parseTape, parseTapes, type Tape, type TapeMode, TapeStatus, tapeError } from './wasm/tape.js';
 export {
+  Base64Decoder,
   canonicalLines,
   decodeBase64,
   encodeBase64Lines,

@@ -1,6 +1,7 @@
 /**
  * Headers of BER values (X.690 8.1.2, 8.1.3) in octets that come in chunks. What is refused, with which code and at which
- * offset, is what the parser of assembly/tape.ts does, which has all of the input. Called by split.ts.
+ * offset, is what the parser of assembly/tape.ts does, which has all of the input. Called by split.ts; its {@link Octets} and
+ * {@link Gatherer} also by the streams of smime/.
  */
 import { assertBytes, concat, plain } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
@@ -38,6 +39,41 @@ export class HeaderError extends MailsealError {
   static of(status: number, offset: number, least?: number): HeaderError {
     const { code, message } = tapeError(status, offset);
     return new HeaderError(code, message, offset, least);
+  }
+}
+
+/** Makes chunks of octets that come in small parts. */
+export class Gatherer {
+  readonly #size: number;
+  #octets: Buffer | undefined;
+  #filled = 0;
+
+  /** @param size octets of a chunk; a part of a quarter is one itself */
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Octets that the next part may have. */
+  get room(): number {
+    return this.#size - this.#filled;
+  }
+
+  /** @returns a chunk, if there is one now */
+  add(part: Uint8Array): Uint8Array | undefined {
+    if (this.#filled === 0 && part.length >= this.#size / 4) return part;
+    if (part.length === 0) return undefined;
+    this.#octets ??= Buffer.allocUnsafeSlow(this.#size);
+    this.#octets.set(part, this.#filled);
+    this.#filled += part.length;
+    return this.room === 0 ? this.end() : undefined;
+  }
+
+  /** The octets that have been given to no chunk, if there are any. */
+  end(): Uint8Array | undefined {
+    const chunk = this.#octets?.subarray(0, this.#filled);
+    this.#octets = undefined;
+    this.#filled = 0;
+    return chunk && plain(chunk);
   }
 }
 
@@ -111,6 +147,25 @@ export class Octets {
       this.take(offset - this.#offset);
     }
     return this.#offset >= offset;
+  }
+
+  /** Waits for so many octets, or the end. @returns what is there of them; they are not taken */
+  async ahead(count: number): Promise<Uint8Array> {
+    while (this.available < count && !this.#ended) await this.more();
+    return this.#chunk.subarray(this.#at, this.#at + count);
+  }
+
+  /** All that has not been taken. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        if (this.available === 0) await this.more();
+        if (this.ended) return;
+        yield this.take(this.available);
+      }
+    } finally {
+      await this.close();
+    }
   }
 
   /** Tells the source that no more is wanted. */

@@ -11,7 +11,7 @@
 import { concat } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import { TapeStatus } from '../wasm.js';
-import { type Header, HeaderError, Octets } from './headers.js';
+import { Gatherer, type Header, HeaderError, Octets } from './headers.js';
 import { OID } from './oids.js';
 import { contextConstructed, contextString, describeIdentifier, Tag, tagMatches } from './tags.js';
 import { MAX_DEPTH, parseDer } from './tape.js';
@@ -20,7 +20,7 @@ import { readOid } from './values.js';
 /** Octets. Certificates, CRLs, recipients and attributes are in it; what is not streamed may be larger. */
 export const MAX_SKELETON_LENGTH = 1 << 24;
 
-/** Octets that a chunk of content has where possible; those of a quarter are handed on as they come. */
+/** Octets of a chunk of content, where possible. */
 const CHUNK = 1 << 16;
 
 interface Split {
@@ -190,28 +190,18 @@ class Splitter {
   async *#content(content: Header): AsyncGenerator<Uint8Array> {
     const depth = this.#open.length;
     let complete = false;
-    let gathered: Buffer | undefined;
-    let filled = 0;
+    const gatherer = new Gatherer(CHUNK);
     try {
       yield EMPTY;
       this.#open.push(content);
       while (this.#open.length > depth) {
-        const part = this.#part(CHUNK - filled);
-        if (part === undefined) {
-          await this.#more();
-        } else if (filled === 0 && part.length >= CHUNK / 4) {
-          yield part;
-        } else if (part.length > 0) {
-          gathered ??= Buffer.allocUnsafeSlow(CHUNK);
-          gathered.set(part, filled);
-          filled += part.length;
-          if (filled < CHUNK) continue;
-          yield gathered;
-          gathered = undefined;
-          filled = 0;
-        }
+        const part = this.#part(gatherer.room);
+        const chunk = part && gatherer.add(part);
+        if (chunk !== undefined) yield chunk;
+        else if (part === undefined) await this.#more();
       }
-      if (gathered !== undefined) yield gathered.subarray(0, filled);
+      const rest = gatherer.end();
+      if (rest !== undefined) yield rest;
       complete = true;
       this.#contentRead = true;
     } catch (error) {

@@ -103,10 +103,10 @@ export function objectIn(entity: MimeEntity): Uint8Array {
   return octets.subarray(start, end);
 }
 
-const isLineEnd = (octet: number | undefined) => octet === 0x0d || octet === 0x0a;
+export const isLineEnd = (octet: number | undefined) => octet === 0x0d || octet === 0x0a;
 
 /** Octets of the value at `at` as its header says; of an indefinite length that header, since its end is no line end. */
-function leastLength(octets: Uint8Array, at: number): number {
+export function leastLength(octets: Uint8Array, at: number): number {
   const first = octets[at + 1] ?? 0;
   if (first < 0x80) return 2 + first;
   let length = 0;

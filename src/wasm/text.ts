@@ -51,32 +51,55 @@ export function encodeBase64Lines(pieces: Pieces, head?: Uint8Array): Uint8Array
 /** Strict base64 over line breaks.
  * @throws MailsealError MIME_MALFORMED with the offset of a foreign character, or if the text ends early */
 export function decodeBase64(bytes: Uint8Array): Uint8Array {
-  const out = Buffer.allocUnsafe(Math.floor(bytes.length / 4) * 3 + 3);
-  const base = reserve(0);
-  try {
-    const state = reserve(12);
-    const room = Math.min(bytes.length, WINDOW);
-    const input = reserve(room + MARGIN);
-    const output = reserve(room + MARGIN);
-    let written = 0;
-    for (let at = 0; at < bytes.length; at += WINDOW) {
-      const window = bytes.subarray(at, at + WINDOW);
-      octets.set(window, input);
-      const status = core.decodeBase64(input, window.length, output, state);
-      const length = words[(state >>> 2) + 2] as number;
-      if (status !== 0) {
-        throw new MailsealError('MIME_MALFORMED', 'a character that is not base64', { offset: at + length });
+  const decoder = new Base64Decoder();
+  const out = decoder.write(bytes);
+  decoder.end();
+  return out;
+}
+
+/** {@link decodeBase64} of a text that comes in pieces. */
+export class Base64Decoder {
+  private bits = 0;
+  private gathered = 0;
+  private read = 0;
+
+  /** What these octets give, with those before. @throws MailsealError MIME_MALFORMED with the offset in the text */
+  write(bytes: Uint8Array): Uint8Array {
+    const out = Buffer.allocUnsafe(Math.floor(bytes.length / 4) * 3 + 3);
+    const base = reserve(0);
+    try {
+      const state = reserve(12);
+      const room = Math.min(bytes.length, WINDOW);
+      const input = reserve(room + MARGIN);
+      const output = reserve(room + MARGIN);
+      words[state >>> 2] = this.bits;
+      words[(state >>> 2) + 1] = this.gathered;
+      let written = 0;
+      for (let at = 0; at < bytes.length; at += WINDOW) {
+        const window = bytes.subarray(at, at + WINDOW);
+        octets.set(window, input);
+        const status = core.decodeBase64(input, window.length, output, state);
+        const length = words[(state >>> 2) + 2] as number;
+        if (status !== 0) {
+          const offset = this.read + at + length;
+          throw new MailsealError('MIME_MALFORMED', 'a character that is not base64', { offset });
+        }
+        out.set(octets.subarray(output, output + length), written);
+        written += length;
       }
-      out.set(octets.subarray(output, output + length), written);
-      written += length;
+      this.bits = words[state >>> 2] as number;
+      this.gathered = words[(state >>> 2) + 1] as number;
+      this.read += bytes.length;
+      return out.subarray(0, written);
+    } finally {
+      core.wipe(base);
     }
-    const gathered = words[(state >>> 2) + 1];
-    if (gathered !== 0 && gathered !== 4) {
-      throw new MailsealError('MIME_MALFORMED', 'the base64 ends early', { offset: bytes.length });
-    }
-    return out.subarray(0, written);
-  } finally {
-    core.wipe(base);
+  }
+
+  /** After the last octets. @throws MailsealError MIME_MALFORMED if the text ends early */
+  end(): void {
+    if (this.gathered === 0 || this.gathered === 4) return;
+    throw new MailsealError('MIME_MALFORMED', 'the base64 ends early', { offset: this.read });
   }
 }
 
