@@ -8,6 +8,7 @@ import { MAX_HEADER_LENGTH } from '../src/smime/headers.js';
 import { MAX_DEPTH, MAX_PARTS } from '../src/smime/mime.js';
 import { prepareEntity } from '../src/smime/sevenbit.js';
 import { Preparer } from '../src/smime/streams/prepare.js';
+import { Spool } from '../src/spool.js';
 import { LineScanner, scanLines } from '../src/wasm.js';
 import { readIndex, readVector, vectorSources } from './helpers/vectors.js';
 
@@ -403,6 +404,32 @@ test('what does not fit in memory is refused: white space that may have to go, o
   expect(await streamed(quoted, [1 << 16])).toMatch(/^LIMIT_LENGTH@undefined: white space over /);
   const padded = bytes(`Content-Type: multipart/mixed; boundary=b\r\n\r\n--b${blank}\r\n--b--`);
   expect(await streamed(padded, [1 << 15])).toMatch(/^LIMIT_LENGTH@45: a delimiter line over /);
+});
+
+test('from a spool, as often as wanted', async () => {
+  const leaf = `Content-Type: text/plain\r\n\r\n${'some w\xf6rds of a line \n'.repeat(5000)}`;
+  const image = `Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n${'\xe4\0'.repeat(60_000)}`;
+  const octets = bytes(
+    `Content-Type: multipart/mixed; boundary=b\n\n--b\n${leaf}\n--b\n${image}\n--b--\nepilogue \xe4`,
+  );
+  for (const memory of [0, 100_000, 1 << 20]) {
+    const preparer = new Preparer();
+    const kept = new Spool({ memory });
+    try {
+      for (const chunk of chunks(octets, [5000, 1, 70_000])) {
+        preparer.write(chunk);
+        await kept.write(chunk);
+      }
+      preparer.end();
+      for (let twice = 0; twice < 2; twice++) {
+        const out: Uint8Array[] = [];
+        for await (const piece of preparer.prepared(kept)) out.push(Buffer.from(piece));
+        expect(Buffer.concat(out).equals(prepareEntity(octets))).toBe(true);
+      }
+    } finally {
+      await kept.close();
+    }
+  }
 });
 
 test('what cannot be: the prepared entity before its end', async () => {
