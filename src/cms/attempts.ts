@@ -5,7 +5,7 @@
  * stands in for it, so that nobody learns whether it unpadded; there all keys are used before any is tried on the content.
  * Used by opening.ts and authenticated.ts.
  */
-import { createHash, hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { concat, equal, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -22,6 +22,7 @@ import { fitsKeyAgreement, type KeyAgreementName, readKeyAgreement, unwrapAgreed
 import {
   fitsKeyTransport,
   type KeyTransportName,
+  mgf1,
   readKeyTransport,
   unwrapTransported,
 } from './keytransport.js';
@@ -393,25 +394,19 @@ function fallbackKeys(
   encryptedKey: Uint8Array,
   lengths: readonly number[],
 ): Uint8Array[] {
-  const digest = secretDigest(privateKey);
+  // Whoever has this can tell a key that stands in from the true one.
+  const secret = privateKey instanceof PrivateKey ? privateKey.secretDigest : secretFor(privateKey);
+  const seed = concat([FALLBACK_LABEL, secret, encryptedKey]);
   try {
-    return lengths.map((length) => fallbackKey(digest, encryptedKey, length));
+    return lengths.map((length) => fallbackKey(seed, length));
   } finally {
-    wipe(digest); // whoever has the digest can tell a key that stands in from the true one
-  }
-}
-
-function secretDigest(privateKey: AnyPrivateKey): Uint8Array {
-  const secret = privateKey instanceof PrivateKey ? privateKey.toPkcs8() : secretFor(privateKey);
-  try {
-    return hash('sha256', secret, 'buffer');
-  } finally {
-    wipe(secret);
+    wipe(seed);
   }
 }
 
 /** In place of a secret that the process does not have: the same for a key as long as the process runs. */
-const secretFor = ({ publicKey }: KeyHandle): Uint8Array => concat([PROCESS_SECRET, publicKey.der]);
+const secretFor = ({ publicKey }: KeyHandle): Uint8Array =>
+  hash('sha256', concat([PROCESS_SECRET, publicKey.der]), 'buffer');
 
 const PROCESS_SECRET = randomBytes(32);
 
@@ -419,14 +414,7 @@ const PROCESS_SECRET = randomBytes(32);
  * The content key that stands in for one that does not unwrap. It depends on a secret of the recipient and on the
  * ciphertext: with a fresh random one, sending the same message again and again would tell bad padding, which decrypts to
  * something else each time, from good padding, which always gives the same.
- * @param digest of that secret
  */
-function fallbackKey(digest: Uint8Array, encryptedKey: Uint8Array, length: number): Uint8Array {
-  return createHash('shake256', { outputLength: length })
-    .update(FALLBACK_LABEL)
-    .update(digest)
-    .update(encryptedKey)
-    .digest();
-}
+const fallbackKey = (seed: Uint8Array, length: number): Uint8Array => mgf1('sha512', seed, length);
 
 const FALLBACK_LABEL = utf8('mailseal: key for a message whose key does not unpad');

@@ -240,8 +240,8 @@ function unpadOaep(em: Uint8Array, { hash, maskHash, label }: Oaep, fallback: Ui
   }
 }
 
-/** MGF1 (RFC 8017 B.2.1). */
-function mgf1(hash: DigestName, seed: Uint8Array, length: number): Uint8Array {
+/** MGF1 (RFC 8017 B.2.1). The seed may be a secret; what comes of it is the caller's to wipe. */
+export function mgf1(hash: DigestName, seed: Uint8Array, length: number): Uint8Array {
   const mask = new Uint8Array(length);
   const input = concat([seed, new Uint8Array(4)]);
   for (let at = 0, i = 0; at < length; i++) {

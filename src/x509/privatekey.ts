@@ -7,7 +7,7 @@
  * The held copies can be wiped; what Node keeps in its KeyObject and in the JWK's strings is beyond reach.
  * Used by PFX, the key store and CMS; exported by keys.ts.
  */
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { OID } from '../asn1/oids.js';
 import { contextConstructed, contextString, Tag } from '../asn1/tags.js';
 import { DerNode, parseDer } from '../asn1/tape.js';
@@ -50,6 +50,7 @@ export class PrivateKey {
   /** Everything of ours that holds secrets. */
   readonly #secrets: Uint8Array[];
   #keyObject: KeyObject | undefined;
+  #secretDigest: Uint8Array | undefined;
   #wiped = false;
 
   private constructor(pkcs8: Uint8Array) {
@@ -117,6 +118,19 @@ export class PrivateKey {
   toPkcs8(): Uint8Array {
     this.#assertUsable();
     return copy(this.#pkcs8);
+  }
+
+  /**
+   * SHA-256 of the octets that were parsed, for deriving secrets that go with the key. Made on first use, held, and wiped
+   * with the key. @throws MailsealError KEY_UNSUITABLE after {@link wipe}
+   */
+  get secretDigest(): Uint8Array {
+    this.#assertUsable();
+    if (this.#secretDigest === undefined) {
+      this.#secretDigest = hash('sha256', this.#pkcs8, 'buffer');
+      this.#secrets.push(this.#secretDigest);
+    }
+    return this.#secretDigest;
   }
 
   /** Overwrites the held copies and lets go of the KeyObject; only the public key can be used afterwards. */
