@@ -83,11 +83,6 @@ export function withStreams<T extends object>(
   result: T,
   sources: Sources,
 ): Omit<T, 'content' | 'message'> & StreamedContent & { readonly message: Readable | undefined } {
-  const {
-    content: _,
-    message: __,
-    ...rest
-  } = Object.getOwnPropertyDescriptors<{ content?: unknown; message?: unknown }>(result);
   let content: Readable | undefined;
   let message: Readable | undefined;
   const streams = {
@@ -101,7 +96,12 @@ export function withStreams<T extends object>(
     },
     close: () => sources.close(),
   };
-  return Object.defineProperties(streams, rest) as typeof streams & T;
+  for (const field of Object.keys(result) as (keyof T)[]) {
+    if (field in streams) continue;
+    // Some are made when they are asked for.
+    Object.defineProperty(streams, field, { get: () => result[field], enumerable: true });
+  }
+  return streams as typeof streams & T;
 }
 
 /**
