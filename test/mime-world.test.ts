@@ -5,7 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import { concat, latin1, utf8 } from '../src/bytes.js';
 import { keyRing } from '../src/cms/recipients.js';
+import { signData } from '../src/cms/signed.js';
 import { MailsealError } from '../src/errors.js';
+import { buildMultipartSigned } from '../src/smime/build.js';
 import { decrypt, encrypt, sign } from '../src/smime/message.js';
 import { parseEntity } from '../src/smime/mime.js';
 import { type Verdict, verify } from '../src/smime/verify.js';
@@ -397,6 +399,29 @@ describe('mailing lists: what is signed is only a part, and the verdict says whi
     for (const part of verdict.uncovered.parts) expect(octets(part)).toContain('list mailing list');
     expect(latin1(verdict.content)).toBe(ENTITY);
     if (path !== '1') expect(octets(verdict.covered as never).replace(/\r?\n/g, '\r\n')).toBe(ENTITY);
+  });
+
+  test.each([
+    ['two Content-Type fields', 'Content-Type: text/plain\r\nContent-Type: text/html\r\n', ''],
+    ['a line that is no field', 'Content-Type: text/plain\r\nno field\r\n', ''],
+    ['a multipart without a boundary', 'Content-Type: multipart/mixed\r\n', 'multipart/mixed'],
+  ])('a footer whose header is broken, %s, is one without a signature', async (_, header, type) => {
+    const mail = list(clear, '', `${header}\r\n_____\r\nlist mailing list\r\n`);
+    const verdict = await verify(bytes(mail), { trust });
+    expect(codes(verdict)).toEqual(['PARTLY_SIGNED']);
+    expect([verdict.covered?.path, verdict.signers[0]?.valid]).toEqual(['1.1', true]);
+    expect(verdict.uncovered.parts.map((part) => [part.path, part.type])).toEqual([['2', type]]);
+    expect(verdict.problems[0]?.message).toContain(`part 2 (${type || 'unreadable'})`);
+  });
+
+  test('what is signed may have a header that is broken', async () => {
+    const content = 'Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\nHello\r\n';
+    const signature = signData(utf8(content), { signers: [alice], detached: true });
+    const { before, after } = buildMultipartSigned({ outer: utf8(HEADER), micalg: 'sha-256' });
+    const mail = latin1(concat([before, content, after(signature)]));
+    const verdict = await verify(bytes(mail), { trust });
+    expect([verdict.problems, verdict.covered?.path, verdict.covered?.type]).toEqual([[], '1', '']);
+    expect((await verify(bytes(list(mail)), { trust })).covered).toMatchObject({ path: '1.1', type: '' });
   });
 
   test('a wrapper around the signed part alone leaves nothing without a signature', async () => {

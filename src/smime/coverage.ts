@@ -9,7 +9,7 @@ import { type MimeEntity, type Range, subPath, tolerant } from './mime.js';
 export interface PartRange extends Range {
   /** Place in the tree as in IMAP (RFC 3501 section 6.4.5): `2.1` is the first part of the second. */
   path: string;
-  /** Media type, in lower case. */
+  /** Media type, in lower case; empty if the part's header can't be read. */
   type: string;
 }
 
@@ -59,6 +59,6 @@ function partsOf(entity: MimeEntity): readonly MimeEntity[] {
   return tolerant(() => (entity.isMultipart ? entity.multipart().parts : []), []);
 }
 
-function partRange({ contentType, end }: MimeEntity, path: string, start: number): PartRange {
-  return { path, type: contentType.type, start, end };
+function partRange(entity: MimeEntity, path: string, start: number): PartRange {
+  return { path, type: tolerant(() => entity.contentType.type, ''), start, end: entity.end };
 }

@@ -240,7 +240,8 @@ export function parseParameterized(value: string): ContentType {
   if (!scanner.atEnd && scanner.peek !== ';') scanner.defect ??= 'text behind the type';
   let stray: string | undefined;
   const plain = new Map<string, string>();
-  const segments = new Map<string, Map<number, Segment>>();
+  // Hardly any value has an extended parameter.
+  const segments = value.includes('*') ? new Map<string, Map<number, Segment>>() : undefined;
   while (!scanner.atEnd) {
     if (!scanner.eat(';')) {
       stray = STRAY_TEXT;
@@ -261,7 +262,7 @@ export function parseParameterized(value: string): ContentType {
     scanner.skipComments();
     if (addParameter(plain, segments, name, text)) scanner.defect ??= `parameter ${name} twice`;
   }
-  for (const [name, list] of segments) {
+  for (const [name, list] of segments ?? []) {
     const joined = joinSegments(list);
     if (joined === undefined) scanner.defect ??= `parameter ${name} in broken sections`;
     else if (plain.has(name) && DECISIVE.has(name)) scanner.defect ??= `parameter ${name} twice`;
@@ -280,12 +281,12 @@ interface Segment {
 /** True if it was there already. */
 function addParameter(
   plain: Map<string, string>,
-  segments: Map<string, Map<number, Segment>>,
+  segments: Map<string, Map<number, Segment>> | undefined,
   name: string,
   text: string,
 ): boolean {
-  const parts = name.includes('*') ? /^([^*]+)(?:\*(0|[1-9]\d{0,3}))?(\*)?$/.exec(name) : null;
-  if (parts === null || (parts[2] === undefined && parts[3] === undefined)) {
+  const parts = segments && /^([^*]+)(?:\*(0|[1-9]\d{0,3}))?(\*)?$/.exec(name);
+  if (!segments || !parts || (parts[2] === undefined && parts[3] === undefined)) {
     if (plain.has(name)) return true;
     plain.set(name, text);
     return false;
@@ -367,12 +368,13 @@ class Scanner {
     return true;
   }
 
-  /** What a sticky expression matches here, maybe nothing. */
+  /** What a sticky expression that also matches nothing matches here. */
   take(wanted: RegExp): string {
-    wanted.lastIndex = this.at;
-    const found = wanted.exec(this.text)?.[0] ?? '';
-    this.at += found.length;
-    return found;
+    const from = this.at;
+    wanted.lastIndex = from;
+    wanted.test(this.text);
+    this.at = wanted.lastIndex;
+    return this.text.slice(from, this.at);
   }
 
   /** White space and comments, which nest (RFC 5322 section 3.2.2). */

@@ -195,7 +195,9 @@ export function judgeMessage(
   const sender = checkHeaders(mail?.headers, found, signers, problems);
   if (covered !== undefined && uncovered.parts.length > 0) {
     sender.senderVerified = false;
-    const parts = uncovered.parts.map(({ path, type }) => `part ${path} (${type})`).join(', ');
+    const parts = uncovered.parts
+      .map(({ path, type }) => `part ${path} (${type || 'unreadable'})`)
+      .join(', ');
     problems.push({ code: 'PARTLY_SIGNED', message: `part ${covered.path} is signed, but not ${parts}` });
   }
   return {
