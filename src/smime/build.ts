@@ -5,8 +5,8 @@
  *
  * Called by message.ts.
  */
-import { randomBytes } from 'node:crypto';
-import { assertBytes, concat, inPieces, join, type Pieces, toHex } from '../bytes.js';
+import { randomUUID } from 'node:crypto';
+import { assertBytes, concat, inPieces, join, type Pieces } from '../bytes.js';
 import { type HeaderField, parseHeaders } from './headers.js';
 import type { Range } from './mime.js';
 import { canonicalize, encodeBase64Lines } from './transfer.js';
@@ -106,8 +106,8 @@ export interface MultipartSignedParts {
   outer?: Uint8Array | undefined;
   /** Digest algorithms as in `sha-256`. */
   micalg: string;
-  /** Source of the boundary. Default node:crypto's randomBytes. */
-  random?: (size: number) => Uint8Array;
+  /** Default: one at random, which the content can't have by chance (122 bits). */
+  boundary?: string;
 }
 
 /** A clear-signed message (RFC 8551 section 3.5.3), but for what is signed. */
@@ -117,14 +117,13 @@ export interface MultipartSigned {
   after(signature: Uint8Array): Uint8Array;
 }
 
-/** What is signed, the result of prepareEntity, stands between the two: the content can't have the boundary by chance. */
+/** What is signed, the result of prepareEntity, stands between the two. */
 export function buildMultipartSigned({
   outer,
   micalg,
-  random = randomBytes,
+  boundary = `mailseal-${randomUUID()}`,
 }: MultipartSignedParts): MultipartSigned {
   if (!MICALG.test(micalg)) throw new RangeError(`not a micalg value: ${micalg}`);
-  const boundary = `mailseal-${toHex(random(24))}`;
   const before = concat([
     ...messageStart(outer),
     `Content-Type: multipart/signed; protocol="application/pkcs7-signature";\r\n` +
