@@ -259,6 +259,10 @@ describe('the same octets, or the same error', () => {
       'a digest without headers',
       `Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\nx\xe4\r\n--b\r\n--b--`,
     ],
+    [
+      'a digest, whose parts are messages',
+      'Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\nHell\xf6, world\r\n--b--',
+    ],
     ['too many parts', `${mixed('')}${'--b\r\n'.repeat(MAX_PARTS)}--b--`],
     ['as many parts as may be', `${mixed('')}${'--b\r\n'.repeat(MAX_PARTS - 1)}--b--`],
     [
