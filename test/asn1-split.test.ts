@@ -2,13 +2,15 @@
  * A CMS object in chunks: the skeleton and the content are those that the parsers see in memory, however the object is cut;
  * and what is refused is refused with the same code at the same place.
  */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
-import { splitContentInfo } from '../src/asn1/split.js';
+import { MAX_SKELETON_LENGTH, type SplitObject, splitContentInfo } from '../src/asn1/split.js';
 import { contextConstructed, contextString, Tag } from '../src/asn1/tags.js';
-import { type DerNode, parseDer } from '../src/asn1/tape.js';
+import { type DerNode, MAX_DEPTH, parseDer } from '../src/asn1/tape.js';
 import { readOctets, readOid } from '../src/asn1/values.js';
-import { concat, equal, toHex } from '../src/bytes.js';
+import { derHeader, writeDer } from '../src/asn1/write.js';
+import { concat, equal, toHex, utf8 } from '../src/bytes.js';
 import { readContentInfo } from '../src/cms/content.js';
 import { AuthEnvelopedData, EnvelopedData } from '../src/cms/enveloped.js';
 import { SignedData } from '../src/cms/signed.js';
@@ -291,5 +293,237 @@ describe('damage', () => {
       }
     }
     expect(differing).toBeLessThan(changes / 20);
+  });
+});
+
+const tlv = (identifier: number, ...content: Uint8Array[]) => {
+  const octets = concat(content);
+  return concat([derHeader(identifier, octets.length), octets]);
+};
+const indefinite = (identifier: number, ...content: Uint8Array[]) =>
+  concat([Uint8Array.of(identifier, 0x80), ...content, new Uint8Array(2)]);
+const oidOf = (name: 'signedData' | 'data') => writeDer((w) => w.oid(OID[name]));
+
+/** SignedData with this eContent, in BER; `wrap` writes the values around it. */
+function signed(eContent: Uint8Array, wrap = indefinite, beside: Uint8Array = new Uint8Array()): Uint8Array {
+  const info = wrap(0x30, oidOf('data'), wrap(0xa0, eContent));
+  const fields = [tlv(0x02, Uint8Array.of(1)), tlv(0x31), info, beside, tlv(0x31)];
+  return wrap(0x30, oidOf('signedData'), wrap(0xa0, wrap(0x30, ...fields)));
+}
+
+async function failure(run: () => Promise<unknown>): Promise<MailsealError> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof MailsealError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+async function sizesOf({ content }: SplitObject): Promise<number[]> {
+  const sizes: number[] = [];
+  if (content !== undefined) for await (const part of content) sizes.push(part.length);
+  return sizes;
+}
+
+describe('content in segments', () => {
+  /** An OCTET STRING, cut and nested in any way, and its octets. */
+  const { string } = fc.letrec<{ string: [Uint8Array, Uint8Array] }>((tie) => ({
+    string: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      fc
+        .uint8Array({ maxLength: 300 })
+        .map((octets): [Uint8Array, Uint8Array] => [tlv(0x04, octets), octets]),
+      fc
+        .tuple(fc.array(tie('string'), { maxLength: 4 }), fc.boolean())
+        .map(([parts, definite]): [Uint8Array, Uint8Array] => [
+          (definite ? tlv : indefinite)(0x24, ...parts.map(([encoded]) => encoded)),
+          concat(parts.map(([, octets]) => octets)),
+        ]),
+    ),
+  }));
+
+  it('nested in any way, in any chunks', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        string,
+        fc.boolean(),
+        fc.integer({ min: 1, max: 400 }),
+        async (made, definite, size) => {
+          const [encoded, octets] = made;
+          const bytes = signed(encoded, definite ? tlv : indefinite);
+          const split = await splitAll(cut(bytes, size));
+          expect(split.content).toEqual(octets);
+          await expectSplit(bytes, cut(bytes, size));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('many small ones come in large chunks, a large one as it comes', async () => {
+    const segments = Array.from({ length: 3000 }, (_, i) => tlv(0x04, new Uint8Array(100).fill(i)));
+    const object = await splitContentInfo(cut(signed(indefinite(0x24, ...segments)), 1000));
+    expect(await sizesOf(object)).toEqual([65_536, 65_536, 65_536, 65_536, 300_000 - 4 * 65_536]);
+    const whole = await splitContentInfo(cut(signed(tlv(0x04, new Uint8Array(300_000))), 50_000));
+    const [first, ...others] = await sizesOf(whole);
+    expect(first).toBeGreaterThan(49_000);
+    expect(others.slice(0, -1)).toEqual([50_000, 50_000, 50_000, 50_000, 50_000]);
+  });
+
+  it('a segment that is no string', async () => {
+    for (const wrong of [
+      tlv(0x02, Uint8Array.of(1)),
+      tlv(0x80),
+      indefinite(0x30),
+      Uint8Array.of(0x1f, 0x24, 0),
+    ]) {
+      const bytes = signed(indefinite(0x24, tlv(0x04, Uint8Array.of(1)), wrong));
+      const { code, message, offset } = await failure(() => splitAll(cut(bytes, 9)));
+      const node = contentNode(bytes) as DerNode;
+      expect(() => readOctets(node)).toThrow(message);
+      expect({ code, offset }).toEqual({ code: 'ASN1_UNEXPECTED', offset: node.children[1]?.start });
+    }
+  });
+
+  it('as deep as parseDer goes, and no deeper', async () => {
+    const nested = (depth: number) => {
+      let string = tlv(0x04, Uint8Array.of(7));
+      for (let i = 0; i < depth; i++) string = indefinite(0x24, string);
+      return signed(string);
+    };
+    for (const depth of [1, 10, 50, MAX_DEPTH - 5]) {
+      expect((await splitAll(cut(nested(depth), 5))).content).toEqual(Uint8Array.of(7));
+      expect(inMemory(nested(depth))).toContain(OID.signedData);
+    }
+    const bytes = nested(MAX_DEPTH - 4);
+    expect(await streamed(bytes, 5)).toBe(inMemory(bytes));
+    expect(inMemory(bytes)).toContain('LIMIT_DEPTH');
+  });
+});
+
+describe('what is beside the content', () => {
+  it('in indefinite lengths, ten and more deep', async () => {
+    for (const depth of [10, 40]) {
+      let beside: Uint8Array = tlv(0x04, utf8('in the middle'));
+      for (let i = 0; i < depth; i++) beside = indefinite(0xa0, beside, tlv(0x05));
+      const bytes = signed(tlv(0x04, utf8('content')), indefinite, beside);
+      await expectSplit(bytes, cut(bytes, 3));
+      for (let length = 0; length < bytes.length; length++) {
+        const damaged = bytes.subarray(0, length);
+        expect(await streamed(damaged, 50)).toBe(inMemory(damaged));
+      }
+    }
+  });
+
+  it('is at most 16 MiB', async () => {
+    const beside = (length: number) =>
+      signed(tlv(0x04, utf8('content')), indefinite, tlv(0x04, new Uint8Array(length)));
+    const most =
+      MAX_SKELETON_LENGTH - (await splitAll(cut(beside(1 << 20), 1 << 16))).skeleton.length + (1 << 20);
+    const split = await splitAll(cut(beside(most - 1), 1 << 16));
+    expect(split.skeleton.length).toBeLessThanOrEqual(MAX_SKELETON_LENGTH);
+    const watch: { taken?: number } = {};
+    const error = await failure(() => splitAll(cut(beside(MAX_SKELETON_LENGTH), 1 << 16, watch)));
+    expect(error).toMatchObject({
+      code: 'LIMIT_LENGTH',
+      message: 'a message has over 16777216 octets beside its content, the most that is read',
+    });
+    const many = Array.from({ length: 100 }, () => tlv(0x04, new Uint8Array(1 << 18)));
+    const inParts = signed(tlv(0x04, utf8('content')), indefinite, indefinite(0xa0, ...many));
+    expect(await failure(() => splitAll(cut(inParts, 1 << 16)))).toMatchObject({ code: 'LIMIT_LENGTH' });
+  });
+
+  it('octets behind the object', async () => {
+    for (const wrap of [tlv, indefinite]) {
+      const bytes = concat([signed(tlv(0x04, utf8('content')), wrap), utf8('\n')]);
+      expect(await streamed(bytes, 4)).toBe(`ASN1_TRAILING_DATA ${bytes.length - 1}`);
+      expect(inMemory(bytes)).toBe(await streamed(bytes, 4));
+    }
+  });
+
+  it('content of another type than OCTET STRING, or of an unknown type, is in the skeleton', async () => {
+    const other = signed(tlv(0x30, tlv(0x02, Uint8Array.of(5))), tlv);
+    const split = await splitAll(cut(other, 11));
+    expect(split).toMatchObject({ content: undefined, head: undefined });
+    sameTree(parseDer(split.skeleton), parseDer(other), undefined);
+    const data = tlv(0x30, oidOf('data'), tlv(0xa0, tlv(0x04, utf8('content'))));
+    const plainData = await splitAll(cut(data, 3));
+    expect(plainData).toMatchObject({ contentType: OID.data, content: undefined, head: undefined });
+    expect(readOctets(readContentInfo(plainData.skeleton).content)).toEqual(utf8('content'));
+  });
+
+  it('what is no ContentInfo is refused as in memory', async () => {
+    const wrong = [
+      new Uint8Array(),
+      utf8('text'),
+      tlv(0x04, utf8('text')),
+      tlv(0x30),
+      tlv(0x30, tlv(0x02, Uint8Array.of(1))),
+      tlv(0x30, tlv(0x06, Uint8Array.of(0x80, 1))),
+      tlv(0x30, tlv(0x06)),
+      indefinite(0x30, tlv(0x06, new Uint8Array(200).fill(1)), tlv(0x05)),
+      concat([tlv(0x30), tlv(0x05)]),
+    ];
+    for (const bytes of wrong) {
+      for (const size of [1, 100]) expect(await streamed(bytes, size)).toBe(inMemory(bytes));
+    }
+  });
+});
+
+describe('the source', () => {
+  const bytes = signed(tlv(0x04, new Uint8Array(100_000)));
+
+  it('is ended when the content is not read to its end, or at all', async () => {
+    for (const reads of [0, 1, 2]) {
+      const watch: { returned?: boolean } = {};
+      const object = await splitContentInfo(cut(bytes, 1000, watch));
+      const content = object.content as AsyncGenerator<Uint8Array>;
+      for (let i = 0; i < reads; i++) await content.next();
+      await content.return(undefined);
+      expect(watch.returned).toBe(true);
+      expect((await content.next()).done).toBe(true);
+      await expect(object.skeleton()).rejects.toThrow('the content was not read to its end');
+    }
+  });
+
+  it('is ended when something is wrong', async () => {
+    const watch: { returned?: boolean; taken?: number } = {};
+    const wrong = concat([Uint8Array.of(0x30, 0x80, 0xff, 0xff, 0xff), new Uint8Array(1_000_000)]);
+    expect(await failure(() => splitContentInfo(cut(wrong, 1000, watch)))).toMatchObject({
+      code: 'ASN1_BAD_TAG',
+    });
+    expect(watch).toMatchObject({ returned: true, taken: 1000 });
+    const behind = concat([bytes, new Uint8Array(1_000_000)]);
+    expect(await streamedWith(behind, watch)).toBe(`ASN1_TRAILING_DATA ${bytes.length}`);
+    expect(watch.returned).toBe(true);
+    expect(watch.taken).toBeLessThan(bytes.length + 2000);
+  });
+
+  const streamedWith = async (octets: Uint8Array, watch: object) => {
+    try {
+      return (await splitAll(cut(octets, 1000, watch))).contentType;
+    } catch (error) {
+      return told(error);
+    }
+  };
+
+  it('is read as far as the head, and its errors pass as they are', async () => {
+    const watch: { taken?: number } = {};
+    const object = await splitContentInfo(cut(bytes, 1000, watch));
+    expect(watch.taken).toBe(1000);
+    await object.content?.return(undefined);
+    const broken = async function* () {
+      yield bytes.subarray(0, 50_000);
+      throw new MailsealError('IO', 'broken', { offset: 3 });
+    };
+    expect(await failure(() => splitAll(broken()))).toMatchObject({ code: 'IO', offset: 3 });
+    const early = async function* () {
+      yield bytes.subarray(0, 5);
+      throw new MailsealError('IO', 'broken', { offset: 3 });
+    };
+    expect(await failure(() => splitAll(early()))).toMatchObject({ code: 'IO', offset: 3 });
+    await expect(splitAll(of('text' as never))).rejects.toThrow(TypeError);
   });
 });

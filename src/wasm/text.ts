@@ -5,6 +5,8 @@ import { core, octets, reserve, words } from './instance.js';
 
 /** Octets that the text kernels take at a time: whole base64 lines, and few enough to stay in the L2 cache. */
 const WINDOW = 57 * 1024;
+/** Characters that are decoded at a time: a chunk of a stream is one. */
+const CHUNK = 1 << 16;
 const LF = 0x0a;
 const MARGIN = 64; // what the kernels may read or write beyond what they use
 
@@ -69,14 +71,14 @@ export class Base64Decoder {
     const base = reserve(0);
     try {
       const state = reserve(12);
-      const room = Math.min(bytes.length, WINDOW);
+      const room = Math.min(bytes.length, CHUNK);
       const input = reserve(room + MARGIN);
       const output = reserve(room + MARGIN);
       words[state >>> 2] = this.bits;
       words[(state >>> 2) + 1] = this.gathered;
       let written = 0;
-      for (let at = 0; at < bytes.length; at += WINDOW) {
-        const window = bytes.subarray(at, at + WINDOW);
+      for (let at = 0; at < bytes.length; at += CHUNK) {
+        const window = bytes.subarray(at, at + CHUNK);
         octets.set(window, input);
         const status = core.decodeBase64(input, window.length, output, state);
         const length = words[(state >>> 2) + 2] as number;
