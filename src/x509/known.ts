@@ -16,15 +16,17 @@ const MAX_KNOWN = 1024;
 const MAX_KNOWN_LENGTH = 4096;
 const MAX_KNOWN_RECORDS = 256;
 
+/** By their last octets, the end of a signature: whoever makes a second certificate with the same ones gains nothing. */
 const known = new Map<string, Certificate>();
+const KEY_LENGTH = 32;
 
 /** The certificate at a node, equal in every octet; it does not keep the node's source alive. @throws MailsealError ASN1_* */
 export function knownCertificate(node: DerNode): Certificate {
   const { bytes } = node;
   if (bytes.length > MAX_KNOWN_LENGTH || node.size > MAX_KNOWN_RECORDS) return Certificate.parse(node);
-  const key = latin1(bytes);
+  const key = latin1(bytes.subarray(-KEY_LENGTH));
   let certificate = known.get(key);
-  // Its octets are handed out; whoever changed them must not change what others get.
+  // Its octets are handed out as well; whoever changed them must not change what others get.
   if (certificate === undefined || !equal(certificate.der, bytes)) {
     certificate = Certificate.parse(parseDer(copy(bytes), { own: true }));
     if (known.size === MAX_KNOWN) known.delete(known.keys().next().value as string);
