@@ -4,7 +4,13 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../src/bytes.js';
-import { type ImportInput, type ImportOptions, type ImportRow, importPfx } from '../src/import.js';
+import {
+  type ImportInput,
+  type ImportOptions,
+  type ImportReport,
+  type ImportRow,
+  importPfx,
+} from '../src/import.js';
 import { type KeyStore, openKeyStore } from '../src/keystore/store.js';
 import { readPfx } from '../src/pfx/read.js';
 import type { Certificate } from '../src/x509/certificate.js';
@@ -255,36 +261,64 @@ describe('an import that is given up', () => {
   });
 });
 
+const pfxFolder = join(folder, 'thirty');
+mkdirSync(pfxFolder);
+for (let i = 0; i < 30; i++)
+  writeFileSync(join(pfxFolder, `${String(i).padStart(2, '0')}.p12`), file(i).bytes);
+
+/** Runs the command line with a module that is loaded in every thread. */
+function run(
+  name: string,
+  module: string,
+  workers: number,
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const hook = join(folder, `${name}.mjs`);
+  writeFileSync(hook, module);
+  const options = ['--store', `sqlite:${join(folder, `${name}.db`)}`, '--workers', `${workers}`, '--json'];
+  const child = spawn(
+    process.execPath,
+    ['--max-old-space-size=100', '--import', hook, MAIN, 'import', pfxFolder, ...options],
+    {
+      env: { PATH: process.env.PATH, MAILSEAL_SEAL_KEY: join(folder, 'seal.key'), MAILSEAL_PASSWORD: 'x' },
+      timeout: 50_000,
+    },
+  );
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (part) => (stdout += part));
+  child.stderr.on('data', (part) => (stderr += part));
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
+}
+writeFileSync(join(folder, 'seal.key'), SEAL_KEY);
+copyFileSync(join(pfxFolder, '00.p12'), join(folder, 'one.p12'));
+
+it.each([2, 3])(
+  '%d threads work at the same time',
+  async (workers) => {
+    const log = join(folder, `begun-${workers}.log`);
+    writeFileSync(log, '');
+    // Each waits with its first file until the others have begun one.
+    const module = `
+    import crypto from 'node:crypto';
+    import { appendFileSync, statSync } from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { scryptSync } = crypto;
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    let begun = false;
+    crypto.scryptSync = (...all) => {
+      if (!begun) appendFileSync(${JSON.stringify(log)}, '.');
+      begun = true;
+      while (statSync(${JSON.stringify(log)}).size < ${workers}) Atomics.wait(never, 0, 0, 5);
+      return scryptSync(...all);
+    };
+    syncBuiltinESMExports();`;
+    const { status, stdout } = await run(`begun-${workers}`, module, workers);
+    expect(status).toBe(0);
+    expect((JSON.parse(stdout) as ImportReport).totals).toMatchObject({ imported: 30 });
+  },
+  60_000,
+);
+
 describe('a thread that dies', () => {
-  const pfxFolder = join(folder, 'dying');
-  mkdirSync(pfxFolder);
-  for (let i = 0; i < 30; i++)
-    writeFileSync(join(pfxFolder, `${String(i).padStart(2, '0')}.p12`), file(i).bytes);
-
-  /** Runs the command line with a module that is loaded in every thread. */
-  function run(
-    name: string,
-    module: string,
-    workers: number,
-  ): Promise<{ status: number | null; stdout: string; stderr: string }> {
-    const hook = join(folder, `${name}.mjs`);
-    writeFileSync(hook, module);
-    const options = ['--store', `sqlite:${join(folder, `${name}.db`)}`, '--workers', `${workers}`, '--json'];
-    const child = spawn(
-      process.execPath,
-      ['--max-old-space-size=100', '--import', hook, MAIN, 'import', pfxFolder, ...options],
-      {
-        env: { PATH: process.env.PATH, MAILSEAL_SEAL_KEY: join(folder, 'seal.key'), MAILSEAL_PASSWORD: 'x' },
-      },
-    );
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (part) => (stdout += part));
-    child.stderr.on('data', (part) => (stderr += part));
-    return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
-  }
-  writeFileSync(join(folder, 'seal.key'), SEAL_KEY);
-  copyFileSync(join(pfxFolder, '00.p12'), join(folder, 'one.p12'));
-
   /** Does something in worker threads when a file is opened whose derivation has this salt. */
   const atSalt = (what: string, number: string) => `
     import crypto from 'node:crypto';
