@@ -27,7 +27,7 @@ export const FLOORS: readonly Floor[] = [
   { job: 'pfx batch rc2-40, 100 files', against: 'libcrypto', atLeast: 3.5 },
   { job: 'pfx batch 3des, 100 files', against: 'libcrypto', atLeast: 3.1 },
   { job: 'pfx batch pbes2, 100 files', against: 'libcrypto', atLeast: 1.4 },
-  // A quiet machine gives 1.2 to 1.3: each thread's code is optimized anew, in 3,000 files for a third of all processor
+  // A quiet machine gives 1.2 to 1.5: each thread's code is optimized anew, in 3,000 files for a third of all processor
   // time. On one whose other processor is taken, two workers are slower than one, so that no floor above that would hold.
   // This one tells of threads that stand in each other's way; that they work at the same time is a test (import-threads).
   {
