@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
 import { context } from '../asn1/tags.js';
 import { type DerValue, type DerWriter, writeDer } from '../asn1/write.js';
-import { assertBytes, join, type Pieces, toHex, wipe } from '../bytes.js';
+import { assertBytes, join, latin1, type Pieces, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { requireMlKem } from '../x509/mlkem.js';
@@ -176,7 +176,7 @@ function distinct(given: readonly (Certificate | Recipient)[]): Recipient[] {
   const recipients = new Map<string, Recipient>();
   for (const one of given) {
     const recipient = 'certificate' in one ? one : { certificate: one };
-    const key = toHex(recipient.certificate.fingerprint);
+    const key = latin1(recipient.certificate.fingerprint);
     if (recipients.get(key)?.capabilities === undefined) recipients.set(key, recipient);
   }
   return [...recipients.values()];

@@ -9,7 +9,7 @@ import { OID } from '../asn1/oids.js';
 import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readOctets } from '../asn1/values.js';
-import type { DerWriter } from '../asn1/write.js';
+import { type DerWriter, writeDer } from '../asn1/write.js';
 import { concat, copy, wipe } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import { rsaUnwrapOaep, rsaUnwrapPkcs1 } from '../wasm.js';
@@ -117,14 +117,21 @@ function plainHash(parameters: Uint8Array): DigestName | undefined {
 
 export const KEY_TRANSPORTS: readonly KeyTransportName[] = ['rsaes-pkcs1', 'rsaes-oaep'];
 
+/** Written once for each recipient. */
+const RSAES_PKCS1 = writeDer((w) =>
+  w.sequence((w) => {
+    w.oid(OID.rsaEncryption);
+    w.null();
+  }),
+);
+
 /** @param hash of RSAES-OAEP and its MGF1 */
 export function writeKeyTransport(w: DerWriter, name: KeyTransportName, hash: OaepHash = 'sha256'): void {
+  if (name === 'rsaes-pkcs1') {
+    w.raw(RSAES_PKCS1);
+    return;
+  }
   w.sequence((w) => {
-    if (name === 'rsaes-pkcs1') {
-      w.oid(OID.rsaEncryption);
-      w.null();
-      return;
-    }
     w.oid(OID.rsaesOaep);
     w.sequence((w) => {
       if (hash !== 'sha1') writeHashes(w, hash, hash); // SHA-1 is the default of both
