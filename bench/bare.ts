@@ -9,13 +9,16 @@ import {
   privateDecrypt,
   publicEncrypt,
   randomBytes,
+  X509Certificate,
 } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { readPack } from './files/pack.js';
 import type { Jobs } from './implementation.js';
 import type { Inputs } from './inputs.js';
 import { HISTORY, MAILS, rotate, USERS } from './lookup.js';
+import { ENCRYPT_TO_MANY } from './mail.js';
 import type { Operation } from './measure.js';
 
 const BLOCK = 64; // octets, of SHA-1 and SHA-256
@@ -23,8 +26,8 @@ const BLOCK = 64; // octets, of SHA-1 and SHA-256
 const sqlite = new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get();
 export const version = `node ${process.versions.node}, openssl ${process.versions.openssl}, sqlite ${sqlite}`;
 
-export function bareJobs({ folder, key, pfx, mails }: Inputs): Jobs {
-  const jobs: Jobs = { ...rsaJobs(key), lookup: async () => selectKey(join(folder, 'bare.db')) };
+export function bareJobs({ folder, key, recipients, pfx, mails }: Inputs): Jobs {
+  const jobs: Jobs = { ...rsaJobs(key, recipients), lookup: async () => selectKey(join(folder, 'bare.db')) };
   for (const { name, hash, blocks } of pfx) {
     const derive = async (): Promise<Operation> => {
       const message = new Uint8Array(blocks * BLOCK);
@@ -37,15 +40,22 @@ export function bareJobs({ folder, key, pfx, mails }: Inputs): Jobs {
   return jobs;
 }
 
-function rsaJobs(file: string): Jobs {
+function rsaJobs(file: string, recipients: string): Jobs {
   const privateKey = createPrivateKey({ key: readFileSync(file), format: 'der', type: 'pkcs8' });
   const publicKey = createPublicKey(privateKey);
   const padding = constants.RSA_NO_PADDING;
   const block = Buffer.alloc(256, 0x5a);
+  const contentKey = block.subarray(0, 32);
   const encrypted = publicEncrypt({ key: publicKey, padding }, block);
   return {
     'rsa-2048 private': async () => () => privateDecrypt({ key: privateKey, padding }, encrypted),
     'rsa-2048 public': async () => () => publicEncrypt({ key: publicKey, padding }, block),
+    [ENCRYPT_TO_MANY]: async () => {
+      const keys = readPack(recipients).map((der) => new X509Certificate(der).publicKey);
+      return () => {
+        for (const key of keys) publicEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, contentKey);
+      };
+    },
   };
 }
 

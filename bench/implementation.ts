@@ -41,6 +41,8 @@ export interface Implementation {
   verifyNew?(mail: MailInputs): Promise<() => Promise<boolean>>;
   /** AES-256-CBC, one RSA recipient. */
   encrypt?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
+  /** The same for all recipients of {@link Inputs}. */
+  encryptMany?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   decrypt?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   lookup?(): Promise<Operation>;
 }

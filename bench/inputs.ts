@@ -4,10 +4,13 @@
  * Thousands of PFX files are what the command would take too long for: files/ makes and keeps them.
  */
 import { execFileSync } from 'node:child_process';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BatchInput } from './batches.js';
 import { type DerInputs, makeDerInputs } from './derinputs.js';
+import { seededKeys } from './files/keys.js';
+import { writePack } from './files/pack.js';
 import type { ShapeName } from './files/pfx.js';
 import { seededRandom } from './random.js';
 
@@ -19,6 +22,9 @@ const SIZES = [
   { label: '1 MB', bytes: KB * KB },
   { label: '10 MB', bytes: 10 * KB * KB },
 ] as const;
+
+/** Recipients of a mail to many. */
+export const RECIPIENTS = 50;
 
 /** Paths of files. */
 export interface MailInputs {
@@ -57,6 +63,8 @@ export interface Inputs {
   /** PKCS#8 */
   key: string;
   keyPem: string;
+  /** A pack of certificates: {@link RECIPIENTS}, each with a key of its own, the user's the last. */
+  recipients: string;
   der: DerInputs;
   pfx: PfxInput[];
   /** Empty for a run without them. */
@@ -139,6 +147,27 @@ function issueCertificate(openssl: (command: string) => void, readDer: () => Buf
   }
 }
 
+/** The user's certificate behind others of its size, with seeded keys. Returns the pack. */
+function issueRecipients(
+  openssl: (command: string, ...more: string[]) => void,
+  save: (name: string, pem: string) => string,
+  read: (name: string) => Buffer,
+): string {
+  const certificates: Buffer[] = [];
+  for (const pkcs8 of seededKeys('recipients', RECIPIENTS - 1)) {
+    const key = createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
+    save('recipient.pub', createPublicKey(key).export({ format: 'pem', type: 'spki' }).toString());
+    openssl(
+      `x509 -req -in cert.csr -force_pubkey recipient.pub -CA ca.pem -CAkey ca.key\
+ -set_serial ${1000 + certificates.length} -days 20 -extfile cert.ext -outform DER -out recipient.der`,
+    );
+    certificates.push(read('recipient.der'));
+  }
+  const pack = save('recipients.pack', '');
+  writePack(pack, [...certificates, read('cert.der')]);
+  return pack;
+}
+
 export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
   const file = (name: string): string => join(folder, name);
   const save = (name: string, bytes: Uint8Array | string): string => {
@@ -210,6 +239,7 @@ export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
     certificateSerial,
     key: file('key.der'),
     keyPem: file('cert.key'),
+    recipients: issueRecipients(openssl, save, (name) => readFileSync(file(name))),
     der: makeDerInputs(folder, openssl, file('cert.der')),
     pfx,
     batches,

@@ -2,6 +2,7 @@
 import type { BatchInput } from './batches.js';
 import { IMPORT_JOBS, type ImportJob, importName, MANY_FILES } from './import.js';
 import type { Inputs, MailInputs } from './inputs.js';
+import { ENCRYPT_TO_MANY, toMany } from './mail.js';
 
 export interface Job {
   name: string;
@@ -50,8 +51,11 @@ function batchJob({ job, pack }: BatchInput): Job {
 
 const importJob = (imports: ImportJob): Job => ({ name: importName(imports), imports });
 
-function mailJobs({ size, plain, signed, encrypted }: MailInputs, pem: Inputs, smallest: boolean): Job[] {
-  const { caPem, certificatePem, keyPem } = pem;
+function mailJobs(
+  { size, plain, signed, encrypted }: MailInputs,
+  { caPem, certificatePem, keyPem, recipients }: Inputs,
+  smallest: boolean,
+): Job[] {
   const verify = ['verify', signed, caPem, plain] as const;
   return [
     { name: `sign ${size}`, native: ['sign', plain, certificatePem, keyPem, caPem] },
@@ -60,6 +64,12 @@ function mailJobs({ size, plain, signed, encrypted }: MailInputs, pem: Inputs, s
     { name: `verify ${size}`, native: verify },
     ...(smallest ? [{ name: `verify-new ${size}`, native: verify }] : []),
     { name: `encrypt ${size}`, native: ['encrypt', plain, certificatePem, keyPem] },
+    ...(smallest
+      ? [
+          { name: toMany(size), native: ['encrypt', plain, certificatePem, keyPem, recipients] as const },
+          { name: ENCRYPT_TO_MANY },
+        ]
+      : []),
     { name: `decrypt ${size}`, native: ['decrypt', encrypted, certificatePem, keyPem, plain] },
     { name: `sha-256 ${size}` },
     { name: `aes-256-cbc encrypt ${size}` },

@@ -7,7 +7,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertResult, type Implementation, type Jobs } from './implementation.js';
-import type { Inputs } from './inputs.js';
+import { type Inputs, RECIPIENTS } from './inputs.js';
+
+/** The job that encrypts a mail to many, and the one that encrypts 32 octets with the key of each, RSAES-PKCS1-v1_5. */
+export const toMany = (size: string): string => `encrypt ${size}, ${RECIPIENTS} recipients`;
+export const ENCRYPT_TO_MANY = `rsa-2048 encrypt, ${RECIPIENTS} keys`;
 
 export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
   const { form } = implementation;
@@ -45,14 +49,15 @@ export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
       if (verify !== undefined) assertResult(await verify());
       return verify;
     };
-    jobs[`encrypt ${size}`] = async () => {
-      const encrypt = implementation.encrypt?.(mail);
+    const checked = async (encrypt: ReturnType<NonNullable<Implementation['encrypt']>> | undefined) => {
       if (encrypt !== undefined) {
         const recipient = ['-recip', certificatePem, '-inkey', keyPem];
         assertResult(isPlain(openssl(await encrypt(), '-decrypt', ...recipient)));
       }
       return encrypt;
     };
+    jobs[`encrypt ${size}`] = () => checked(implementation.encrypt?.(mail));
+    jobs[toMany(size)] = () => checked(implementation.encryptMany?.(mail));
     jobs[`decrypt ${size}`] = async () => {
       const decrypt = implementation.decrypt?.(mail);
       if (decrypt !== undefined) assertResult(isPlain(await decrypt()));

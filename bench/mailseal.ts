@@ -1,6 +1,7 @@
 /** mailseal: the built package, since that is what users run. Its types come from the sources: checks need no build. */
 import { readFileSync } from 'node:fs';
 import type { PfxContents } from '../src/index.js';
+import { readPack } from './files/pack.js';
 import { assertResult, type Implementation, type PfxCounts } from './implementation.js';
 import type { Inputs } from './inputs.js';
 import { mailsealLookup, rotate } from './lookup.js';
@@ -66,6 +67,11 @@ export async function create(inputs: Inputs): Promise<Implementation> {
     encrypt({ plain }) {
       const mail = readFileSync(plain);
       return () => mailseal.encrypt(mail, { recipients: [certificate], cipher: 'aes256-cbc' });
+    },
+    encryptMany({ plain }) {
+      const mail = readFileSync(plain);
+      const recipients = readPack(inputs.recipients).map((der) => mailseal.Certificate.parse(der));
+      return () => mailseal.encrypt(mail, { recipients, cipher: 'aes256-cbc' });
     },
     decrypt({ encrypted }) {
       const mail = readFileSync(encrypted);

@@ -1,17 +1,20 @@
 /** The printed tables: microseconds and ratios for every job, then the targets with what was reached. */
 import { formatImports, importTargets } from './importreport.js';
+import { RECIPIENTS } from './inputs.js';
+import { ENCRYPT_TO_MANY } from './mail.js';
 import type { Row } from './measure.js';
 import { type Comparison, TARGETS, type Target } from './targets.js';
 
 /** Columns, in the order they are printed. */
 const IMPLS = ['mailseal', 'libcrypto', 'bare', 'node-forge', 'pkijs', 'asn1js'];
 
-/** What the operations of a job can't do without, by the job's first word; `N` is its size. */
+/** What the operations of a job can't do without, by the job's name without its size, which is `N`. */
 const LIMITS: Record<string, readonly string[]> = {
   sign: ['rsa-2048 private', 'sha-256 N'],
   verify: ['rsa-2048 public', 'sha-256 N'],
   'verify-new': ['rsa-2048 public', 'rsa-2048 public', 'sha-256 N'],
   encrypt: ['rsa-2048 public', 'aes-256-cbc encrypt N', 'base64 encode N'],
+  [`encrypt, ${RECIPIENTS} recipients`]: [ENCRYPT_TO_MANY, 'aes-256-cbc encrypt N', 'base64 encode N'],
   decrypt: ['rsa-2048 private', 'aes-256-cbc decrypt N', 'base64 decode N'],
 };
 
@@ -23,13 +26,13 @@ export function find(rows: readonly Row[], job: string, impl: string): Row | und
 export function withLimits(rows: readonly Row[]): Row[] {
   const limits: Row[] = [];
   for (const { job, impl } of rows) {
-    const [verb, ...size] = job.split(' ');
-    const parts = LIMITS[verb ?? ''];
+    const [, verb = '', size = '', manner = ''] = /^(\S+) ?([^,]*)(.*)$/.exec(job) ?? [];
+    const parts = LIMITS[verb + manner];
     if (impl !== 'mailseal' || parts === undefined) continue;
     let usPerOp = 0;
     let version = '';
     for (const part of parts) {
-      const row = find(rows, part.replace('N', size.join(' ')), 'bare');
+      const row = find(rows, part.replace('N', size), 'bare');
       if (row === undefined) throw new Error(`the limit of "${job}" needs "${part}", which was not measured`);
       usPerOp += row.usPerOp;
       version = row.version;

@@ -11,7 +11,7 @@
  *   pfx-pack     PACK                            the same for every file of a pack, one after another
  *   sign         MAIL CERT.pem KEY.pem CA.pem    CMS_sign + SMIME_write_CMS, clear-signed, SHA-256
  *   verify       MAIL CA.pem CONTENT             SMIME_read_CMS + CMS_verify with the path to the CA
- *   encrypt      MAIL CERT.pem KEY.pem           CMS_encrypt + SMIME_write_CMS, AES-256-CBC
+ *   encrypt      MAIL CERT.pem KEY.pem [PACK]    CMS_encrypt + SMIME_write_CMS, AES-256-CBC; for all certificates of a pack
  *   decrypt      MAIL CERT.pem KEY.pem CONTENT   SMIME_read_CMS + CMS_decrypt
  *
  * Every operation is checked once before it is timed: what was verified or decrypted must be CONTENT, and what was
@@ -116,6 +116,19 @@ static void setIdentity(Job *job, const char *certificatePath, const char *keyPa
   job->key = readKey(keyPath);
   job->recipients = sk_X509_new_null();
   sk_X509_push(job->recipients, job->certificate);
+}
+
+/* In place of the one certificate, which must be among them. */
+static void setRecipients(Job *job, const char *path) {
+  readPack(job, path);
+  job->recipients = sk_X509_new_null();
+  for (size_t i = 0; i < job->fileCount; i++) {
+    const unsigned char *at = job->files[i].data;
+    X509 *certificate = d2i_X509(NULL, &at, (long)job->files[i].length);
+    if (!certificate) fail(path);
+    sk_X509_push(job->recipients, certificate);
+  }
+  job->fileCount = 0; /* one operation is for all of them */
 }
 
 static BIO *newOutput(Job *job) {
@@ -344,10 +357,11 @@ int main(int argc, char **argv) {
     check = checkContent;
     setTrust(&job, files[1]);
     job.content = readFile(files[2]);
-  } else if (strcmp(name, "encrypt") == 0 && fileCount == 3) {
+  } else if (strcmp(name, "encrypt") == 0 && fileCount >= 3) {
     operation = encrypt;
     check = checkEncrypted;
     setIdentity(&job, files[1], files[2]);
+    if (fileCount == 4) setRecipients(&job, files[3]);
   } else if (strcmp(name, "decrypt") == 0 && fileCount == 4) {
     operation = decrypt;
     check = checkContent;
