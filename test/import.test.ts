@@ -361,7 +361,9 @@ describe('what of a file goes in', () => {
     const withheld = (address: string) =>
       expect.objectContaining({
         code: 'NOT_TRUSTED',
-        message: expect.stringMatching(`^${address} has .* to confirm it, import it with option user ${address}$`),
+        message: expect.stringMatching(
+          `^${address} has .* to confirm it, import it with option user ${address}$`,
+        ),
       });
     const BOTH = [withheld('boss@corp.example'), withheld('chief@corp.example')];
 
