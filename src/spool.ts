@@ -8,7 +8,7 @@ import { type Cipher, createCipheriv, createDecipheriv, randomBytes } from 'node
 import { type FileHandle, open, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assertBytes, plain, wipe } from './bytes.js';
+import { assertBytes, copy, plain, wipe } from './bytes.js';
 import { MailsealError } from './errors.js';
 
 export interface SpoolOptions {
@@ -101,10 +101,11 @@ export class Spool {
    */
   async *read(start = 0, end = this.#length): AsyncGenerator<Uint8Array> {
     let at = 0;
-    for (const { octets, used } of this.#kept) {
+    for (const { octets, own, used } of this.#kept) {
       for (let from = Math.max(0, start - at); from < Math.min(used, end - at); from += BLOCK) {
         if (this.#closed) throw isClosed();
-        yield plain(octets.subarray(from, Math.min(from + BLOCK, used, end - at)));
+        const part = octets.subarray(from, Math.min(from + BLOCK, used, end - at));
+        yield own ? copy(part) : plain(part); // what is the spool's own is wiped when it is closed
       }
       at += used;
     }
