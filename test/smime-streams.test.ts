@@ -40,9 +40,12 @@ async function* chunked(bytes: Uint8Array, ...sizes: readonly number[]): AsyncGe
   }
 }
 
+/** The octets of a stream, looked at when it is closed: what has been given out is the reader's. */
 async function octetsOf(stream: Readable | undefined): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of stream as Readable) chunks.push(new Uint8Array(chunk));
+  const closed = new Promise((resolve) => stream?.once('close', resolve));
+  for await (const chunk of stream as Readable) chunks.push(chunk);
+  await closed;
   return concat(chunks);
 }
 
@@ -264,6 +267,35 @@ describe('writing', () => {
       const compressed = await octetsOf(await compress(chunks(), settings));
       expect(latin1((await decompress(compressed)).content)).toBe(latin1(content));
       expect(leftIn(settings.spool.directory)).toEqual([]);
+    }
+  });
+
+  it('partly in memory, partly on disk', async () => {
+    const mail = utf8(HEADER + text(20_000));
+    const content = latin1((await verify(await sign(mail, { signers }), { trust })).content);
+    for (const memory of [5000, 100_000, 300_000]) {
+      for (const sizes of CHUNKS) {
+        const { spool } = onDisk();
+        const settings = { spool: { ...spool, memory } };
+        const through = (octets: Uint8Array) => chunked(octets, ...sizes);
+        const clear = await octetsOf(await sign(through(mail), { signers, ...settings }));
+        const verdict = await verify(through(clear), { trust, ...settings });
+        expect(latin1(await octetsOf(verdict.content))).toBe(content);
+        const opaque = await octetsOf(await sign(through(mail), { signers, detached: false, ...settings }));
+        const encrypted = await octetsOf(
+          await encrypt(through(opaque), { recipients, cipher: 'aes256-gcm', ...settings }),
+        );
+        const opened = await decrypt(through(encrypted), { keys, ...settings });
+        const message = await octetsOf(opened.message);
+        const inside = await verify(through(message), { trust, ...settings });
+        expect([verdict.valid, inside.valid]).toEqual([true, true]);
+        expect(latin1(await octetsOf(inside.content))).toBe(content);
+        const compressed = await octetsOf(await compress(through(mail), settings));
+        expect(latin1(await octetsOf((await decompress(through(compressed), settings)).content))).toBe(
+          content,
+        );
+        expect(leftIn(spool.directory)).toEqual([]);
+      }
     }
   });
 
