@@ -64,6 +64,32 @@ export function join(pieces: Iterable<Uint8Array>): Uint8Array {
   return parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts);
 }
 
+/** Octets gathered into one array, which grows. Whoever adds them bounds its length. */
+export class Gathered {
+  private octets = Buffer.alloc(0);
+  private used = 0;
+
+  get length(): number {
+    return this.used;
+  }
+
+  /** All so far. A view, good until more is added. */
+  get bytes(): Buffer {
+    return this.octets.subarray(0, this.used);
+  }
+
+  add(octets: Uint8Array): void {
+    const length = this.used + octets.length;
+    if (length > this.octets.length) {
+      const larger = Buffer.allocUnsafe(length * 2);
+      larger.set(this.bytes);
+      this.octets = larger;
+    }
+    this.octets.set(octets, this.used);
+    this.used = length;
+  }
+}
+
 /** Compares public octets; for secrets use {@link constantTimeEqual}. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && buffer(a).equals(b);

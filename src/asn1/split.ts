@@ -8,7 +8,7 @@
  * value around it, the code may be ASN1_BAD_LENGTH where parseDer, who knows where the input ends, says ASN1_TRUNCATED.
  * A segment of the content that is no string is refused when it comes, not after what follows was looked at.
  */
-import { concat } from '../bytes.js';
+import { concat, copy, Gathered } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import { TapeStatus } from '../wasm.js';
 import { Gatherer, type Header, HeaderError, Octets } from './headers.js';
@@ -82,9 +82,8 @@ class Splitter {
   readonly #octets: Octets;
   /** Innermost last. */
   readonly #open: Level[] = [];
-  /** The skeleton so far. */
-  readonly #parts: Uint8Array[] = [];
-  #length = 0;
+  /** The skeleton so far. In one array: it may be of millions of values. */
+  readonly #made = new Gathered();
   /** How many values are open in it. */
   #unclosed = 0;
   /** From which octet of the skeleton on its octets stand elsewhere in the source. */
@@ -135,10 +134,10 @@ class Splitter {
     if (root?.identifier === Tag.SEQUENCE) {
       this.#enter(root);
       const type = await this.#child();
-      const from = this.#parts.length;
+      const from = this.#made.length;
       if (type !== undefined) await this.#copy(type);
       if (type?.identifier === Tag.OID) {
-        const value = concat(this.#parts.slice(from));
+        const value = copy(this.#made.bytes.subarray(from));
         const oid = readable(() => readOid(parseDer(value)), undefined);
         if (oid !== undefined) return oid;
       }
@@ -237,7 +236,7 @@ class Splitter {
     await this.#copyUntil(0);
     if (this.#octets.available === 0) await this.#octets.more();
     if (!this.#octets.ended) throw HeaderError.of(TapeStatus.TRAILING_DATA, this.#octets.offset);
-    const skeleton = concat(this.#parts);
+    const skeleton = copy(this.#made.bytes);
     this.#check(skeleton);
     return skeleton;
   }
@@ -329,15 +328,14 @@ class Splitter {
   #add(octets: Uint8Array, source: number): void {
     this.#checkLength(octets.length);
     const last = this.#places.at(-1);
-    if (last === undefined || source - last.source !== this.#length - last.at) {
-      this.#places.push({ at: this.#length, source });
+    if (last === undefined || source - last.source !== this.#made.length - last.at) {
+      this.#places.push({ at: this.#made.length, source });
     }
-    this.#parts.push(octets);
-    this.#length += octets.length;
+    this.#made.add(octets);
   }
 
   #checkLength(more: number): void {
-    if (this.#length + more <= MAX_SKELETON_LENGTH) return;
+    if (this.#made.length + more <= MAX_SKELETON_LENGTH) return;
     throw new HeaderError(
       'LIMIT_LENGTH',
       `a message has over ${MAX_SKELETON_LENGTH} octets beside its content, the most that is read`,
@@ -355,7 +353,7 @@ class Splitter {
 
   /** The skeleton so far, its open values closed. */
   #closed(): Uint8Array {
-    return concat([...this.#parts, new Uint8Array(2 * this.#unclosed)]);
+    return concat([this.#made.bytes, new Uint8Array(2 * this.#unclosed)]);
   }
 
   /** @throws HeaderError if it is not BER */
@@ -390,7 +388,7 @@ class Splitter {
       if (placeOf(cut) <= placeOf(first)) first = cut;
     }
     try {
-      if (this.#parts.length > 0) this.#check(this.#closed());
+      if (this.#made.length > 0) this.#check(this.#closed());
     } catch (before) {
       if (before instanceof HeaderError && placeOf(before) < placeOf(first)) first = before;
     }

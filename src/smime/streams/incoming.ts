@@ -2,6 +2,7 @@
  * A message that comes in chunks. What fits into memory is taken whole and goes the way of messages that are all there;
  * of what is longer the header is taken, and the rest goes on as it comes. Used by all streams of this folder.
  */
+import { Gatherer } from '../../asn1/headers.js';
 import { buffer, concat, plain } from '../../bytes.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
 
@@ -23,6 +24,10 @@ export interface SpoolSettings {
 }
 
 export type CheckedSettings = SpoolSettings & Required<Pick<SpoolSettings, 'memory' | 'maxLength'>>;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const EMPTY = new Uint8Array(0);
 
 const DEFAULT_MEMORY = 2 ** 24;
 const DEFAULT_MAX_LENGTH = 2 ** 33;
@@ -64,11 +69,17 @@ export async function receive<T>(
   }
 }
 
+/** Octets that small chunks are gathered to: whoever sends chooses how many come, and each costs time and memory. */
+const GATHERED = 1 << 16;
+
 /** Octets of a stream, to be read once. */
 export class Incoming implements AsyncIterableIterator<Uint8Array> {
   readonly #source: AsyncIterator<Uint8Array>;
   /** Taken from the source, and still to come out. */
   #ahead: Uint8Array[] = [];
+  /** Of the source, what does not go into the chunk before any more. */
+  #over: Uint8Array = EMPTY;
+  readonly #gatherer = new Gatherer(GATHERED);
   #ended = false;
   #pulled = 0;
 
@@ -139,6 +150,21 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
   }
 
   async #pull(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const octets = this.#over.length > 0 ? this.#over : await this.#receive();
+      if (octets === undefined) return this.#gatherer.end();
+      const isLarge = octets.length >= GATHERED / 4;
+      this.#over = octets;
+      const before = isLarge ? this.#gatherer.end() : undefined;
+      if (before !== undefined) return before;
+      const part = isLarge ? octets : octets.subarray(0, this.#gatherer.room);
+      this.#over = octets.subarray(part.length);
+      const chunk = this.#gatherer.add(part);
+      if (chunk !== undefined) return chunk;
+    }
+  }
+
+  async #receive(): Promise<Uint8Array | undefined> {
     if (this.#ended) return undefined;
     const { done, value } = await this.#source.next();
     if (done === true) {
@@ -162,6 +188,3 @@ function headerEnd(octets: Uint8Array, from: number): number {
   }
   return -1;
 }
-
-const CR = 0x0d;
-const LF = 0x0a;

@@ -4,6 +4,7 @@
  *
  * Refused: what mime.ts refuses, and a second part over 16 MiB. Called by the streamed verification.
  */
+import { Gathered } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
 import {
   MAX_PARTS,
@@ -15,7 +16,6 @@ import {
   shifted,
 } from '../mime.js';
 import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
-import { Gathered } from './gathered.js';
 
 /** Octets of the part with the signature. */
 const MAX_SIGNATURE = 1 << 24;

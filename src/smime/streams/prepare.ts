@@ -8,6 +8,7 @@
  * Refused with LIMIT_LENGTH beyond what prepareEntity refuses: see delimiters.ts and codecs.ts. Called by the streamed
  * operations.
  */
+import { Gathered } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
 import { LineScanner, scanLines } from '../../wasm.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
@@ -35,7 +36,6 @@ import {
   toQuotedPrintable,
 } from './codecs.js';
 import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
-import { Gathered } from './gathered.js';
 
 const LF = 0x0a;
 const CR = 0x0d;
