@@ -571,6 +571,20 @@ describe('limits and arguments', () => {
     expect(leftIn(settings.spool.directory)).toEqual([]);
   });
 
+  it('what fits into memory as long as it is compressed', async () => {
+    const { spool } = onDisk();
+    const settings = { spool: { ...spool, memory: 1 << 16 }, maxLength: 2 ** 31 };
+    const message = mails.compressed as Uint8Array;
+    expect(message.length).toBeLessThan(settings.spool.memory);
+    const { content } = await decompress(chunked(message, 4096), settings);
+    if (existsSync('/proc/self/fd')) expect(leftIn(spool.directory)).toHaveLength(1);
+    expect(await octetsOf(content)).toEqual((await decompress(message)).content);
+    expect(leftIn(spool.directory)).toEqual([]);
+    const limited = () => decompress(chunked(message, 4096), { ...settings, maxLength: 100_000 });
+    expect((await failure(limited)).code).toBe('LIMIT_LENGTH');
+    expect(leftIn(spool.directory)).toEqual([]);
+  });
+
   it('PEM has to fit into memory', async () => {
     const pem = utf8(writePem('CMS', signData(MAIL, { signers })));
     expect((await verify(chunked(pem, 100), { trust })).problems).toEqual([]);

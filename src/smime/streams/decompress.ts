@@ -18,12 +18,13 @@ import { splitMessage } from '../build.js';
 import { type Decompressed, decompress } from '../compress.js';
 import {
   type CheckedSettings,
-  type Incoming,
+  Incoming,
   type MessageStream,
   receive,
   type StreamOptions,
 } from './incoming.js';
 import { readHead, readSkeleton, readStreamedInput } from './input.js';
+import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
 
 export interface DecompressedStream extends Omit<Decompressed, 'content' | 'message'>, StreamedContent {
@@ -33,6 +34,7 @@ export interface DecompressedStream extends Omit<Decompressed, 'content' | 'mess
 
 /** Highest maxLength. */
 const MOST = 2 ** 40;
+const MOST_IN_MEMORY = 2 ** 30;
 
 /**
  * The streamed {@link decompress}. What grows too fast is refused as it comes, though what follows might make up for it.
@@ -43,11 +45,19 @@ export function decompressStream(
   message: MessageStream,
   options: DecompressOptions & StreamOptions = {},
 ): Promise<DecompressedStream> {
-  const whole = async (octets: Uint8Array): Promise<DecompressedStream> => {
-    const opened = await decompress(octets, options);
-    return withStreams(opened, inMemory(opened));
-  };
   const maxLength = checkedMaxLength(options, MOST);
+  const whole = async (octets: Uint8Array, settings: CheckedSettings): Promise<DecompressedStream> => {
+    const fits = Math.min(maxLength, Math.max(settings.memory, 1), MOST_IN_MEMORY);
+    try {
+      const opened = await decompress(octets, { maxLength: fits });
+      return withStreams(opened, inMemory(opened));
+    } catch (error) {
+      if (fits === maxLength || !(error instanceof MailsealError) || error.code !== 'LIMIT_LENGTH')
+        throw error;
+      // The message fits into memory, what it grows to does not.
+      return decompressLong(new Incoming(octetsOf(octets)), settings, maxLength);
+    }
+  };
   return receive(message, options, whole, (incoming, settings) =>
     decompressLong(incoming, settings, maxLength),
   );

@@ -55,14 +55,14 @@ export function assertMessage(message: unknown): asserts message is Uint8Array |
 export async function receive<T>(
   message: MessageStream,
   { spool }: StreamOptions,
-  whole: (message: Uint8Array) => Promise<T>,
+  whole: (message: Uint8Array, settings: CheckedSettings) => Promise<T>,
   long: (incoming: Incoming, settings: CheckedSettings) => Promise<T>,
 ): Promise<T> {
   const settings = checkedSettings(spool);
   const incoming = new Incoming(message);
   try {
     const octets = await incoming.whole(settings.memory);
-    return octets === undefined ? await long(incoming, settings) : await whole(octets);
+    return octets === undefined ? await long(incoming, settings) : await whole(octets, settings);
   } catch (error) {
     await incoming.return();
     throw error;
