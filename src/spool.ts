@@ -62,7 +62,7 @@ export class Spool {
    */
   write(bytes: Uint8Array): Promise<void> | undefined {
     assertBytes(bytes, 'bytes');
-    const { memory, maxLength = Number.MAX_SAFE_INTEGER, directory = tmpdir() } = this.#options;
+    const { memory, maxLength = Number.MAX_SAFE_INTEGER } = this.#options;
     if (this.#closed) return Promise.reject(isClosed());
     if (this.#length + bytes.length > maxLength) {
       const message = `over ${maxLength} octets to be kept, the limit (option maxLength)`;
@@ -72,7 +72,7 @@ export class Spool {
     const room = memory - this.#inMemory;
     this.#keep(bytes.subarray(0, room));
     if (bytes.length <= room) return undefined;
-    this.#file ??= new EncryptedFile(directory);
+    this.#file ??= new EncryptedFile(this.#options.directory ?? tmpdir());
     return this.#file.append(bytes.subarray(room));
   }
 
