@@ -199,7 +199,7 @@ export class Job {
     for (const { step, bytes } of part) {
       if (bytes === undefined) continue;
       steps.push(step);
-      files.push({ ...step.file.open, bytes });
+      files.push({ bytes, ...step.file.open });
     }
     if (files.length === 0) return;
     const opened = await this.#call('open', files);

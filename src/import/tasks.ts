@@ -95,7 +95,7 @@ export class Tasks {
   /** All files in one batch, then those that another password may open, until none is left. */
   #tryPasswords(files: readonly FileToOpen[]): (PfxContents | MailsealError)[] {
     const results = new Array<PfxContents | MailsealError>(files.length);
-    let left = files.map((file, index) => ({ ...file, index }));
+    let left = files.map(({ bytes, passwords }, index) => ({ index, bytes, passwords }));
     for (let turn = 0; left.length > 0; turn++) {
       for (const { passwords, index } of left) {
         if (turn < passwords.length) continue;
@@ -162,10 +162,8 @@ export function runTask<T extends TaskName>(tasks: Tasks, task: T, files: Files<
  * certificate are noted among the failures.
  */
 function entriesOf(contents: PfxContents, { user, purpose }: FileToOpen, failures: unknown[]): StoreEntry[] {
-  const owner = {
-    ...(user === undefined ? { unconfirmed: true } : { user }),
-    ...(purpose !== undefined && { purpose }),
-  };
+  const restricted = purpose !== undefined && { purpose };
+  const owner = user === undefined ? { unconfirmed: true, ...restricted } : { user, ...restricted };
   const entries: StoreEntry[] = [];
   for (const { privateKey, certificate, friendlyName } of contents.entries) {
     if (certificate === undefined) {
@@ -174,9 +172,9 @@ function entriesOf(contents: PfxContents, { user, purpose }: FileToOpen, failure
       failures.push(new MailsealError('KEY_MISMATCH', message));
     } else {
       entries.push({
-        ...owner,
         privateKey,
         certificate,
+        ...owner,
         ...(friendlyName !== undefined && { friendlyName }),
       });
     }

@@ -32,7 +32,7 @@ export class ByValues<Row, Value = Uint8Array> {
         compiled = this.#build(parameters).compile();
         this.#compiled.set(room, compiled);
       }
-      const result = await db.executeQuery<Row>({ ...compiled, parameters });
+      const result = await db.executeQuery<Row>(Object.assign({}, compiled, { parameters }));
       for (const row of result.rows) rows.push(row);
     }
     return rows;
@@ -63,10 +63,8 @@ export class RowInsert<Row extends object, Returned = unknown> {
       for (let i = at; i < at + count; i++) {
         for (const column of this.#columns) parameters.push((rows[i] as Row)[column]);
       }
-      const result = await db.executeQuery<Returned>({
-        ...this.#compile(count, rows[at] as Row),
-        parameters,
-      });
+      const compiled = this.#compile(count, rows[at] as Row);
+      const result = await db.executeQuery<Returned>(Object.assign({}, compiled, { parameters }));
       for (const row of result.rows) returned.push(row);
       at += count;
     }
