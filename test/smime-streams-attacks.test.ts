@@ -2,8 +2,20 @@
  * Attacks on messages that come in chunks: what costs far more than its length, and what a stream would accept that is
  * refused in memory. Costs are held to a heap that the attack would fill; the built library runs in it.
  */
+import { createReadStream, existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
+import { concat, equal, latin1, toBase64, utf8 } from '../src/bytes.js';
+import { compressedPieces } from '../src/cms/compressed.js';
+import { encryptData } from '../src/cms/enveloped.js';
+import { signData } from '../src/cms/signed.js';
+import { decompress, decrypt, encrypt, type KeyHandle, keyRing, sign, verify } from '../src/index.js';
+import { failure } from './helpers/failures.js';
+import { temporaryFolder } from './helpers/peers.js';
+import { issueCertificate, person } from './helpers/pki.js';
 
 /** Old objects of V8 may take so much: a worker that needs more is ended. */
 const HEAP_MB = 64;
@@ -49,5 +61,210 @@ describe('what costs more than its length', () => {
       yield Buffer.from('308006092a864886f70d010702a08030800201013180', 'hex'); // SignedData, up to digestAlgorithms
       for (let i = 0; i < 100; i++) yield Buffer.alloc(80_000, Buffer.from('0500', 'hex'));`;
     expect(await withSmallHeap('verify', nulls)).toBe('LIMIT_RECORDS');
+  });
+});
+
+const ca = issueCertificate({ subject: 'CA', ca: true });
+const trust = [person({ subject: 'CA', ca: true, key: ca.privateKey }).certificate];
+const alice = person({ subject: 'Alice', emails: ['alice@example.org'], key: 'rsa', issuer: ca });
+const keys = keyRing({ entries: [alice] });
+const signers = [alice];
+const recipients = [alice.certificate];
+/** Nothing fits into memory. */
+const streamed = { spool: { memory: 0 } };
+
+async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function octetsOf(stream: Readable | undefined): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream as Readable) chunks.push(new Uint8Array(chunk));
+  return concat(chunks);
+}
+
+const FROM = 'From: alice@example.org\r\nMIME-Version: 1.0\r\n';
+const BASE64 = 'Content-Transfer-Encoding: base64\r\n\r\n';
+const object = (type: string, cms: Uint8Array) =>
+  utf8(`${FROM}Content-Type: application/${type}\r\n${BASE64}${toBase64(cms)}\r\n`);
+/** multipart/signed of an entity and any object in place of its signature. */
+const beside = (entity: string, cms: Uint8Array) =>
+  utf8(
+    `${FROM}Content-Type: multipart/signed; boundary=b; protocol="application/pkcs7-signature"\r\n\r\n--b\r\n` +
+      `${entity}\r\n--b\r\nContent-Type: application/pkcs7-signature\r\n${BASE64}${toBase64(cms)}\r\n--b--\r\n`,
+  );
+const HELLO = 'Content-Type: text/plain\r\n\r\nHello';
+
+describe('what one way accepts and the other one does not', () => {
+  it('an encrypted or compressed object where multipart/signed has its signature is opened by neither', async () => {
+    const enveloped = beside(HELLO, encryptData(utf8('Secret'), { recipients }));
+    expect((await failure(() => decrypt(enveloped, { keys }))).code).toBe('UNSUPPORTED_FEATURE');
+    expect((await failure(() => decrypt(chunked(enveloped, 100), { keys, ...streamed }))).code).toBe(
+      'NOT_ENCRYPTED',
+    );
+    const compressed = beside(HELLO, concat([...compressedPieces(utf8('Secret'))]));
+    for (const options of [{}, streamed]) {
+      const run = () => decompress(chunked(compressed, 100), options);
+      expect((await failure(run)).code).toBe('UNSUPPORTED_FEATURE');
+    }
+  });
+
+  it('the signature around an encrypted message has to be one that can be read', async () => {
+    const inner = latin1(object('pkcs7-mime', encryptData(utf8(HELLO), { recipients })));
+    const mail = beside(inner, new Uint8Array(3));
+    const inMemory = await failure(() => decrypt(mail, { keys }));
+    const inChunks = await failure(() => decrypt(chunked(mail, 100), { keys, ...streamed }));
+    expect([inMemory.code, inChunks.code]).toEqual(['ASN1_BAD_TAG', 'ASN1_BAD_TAG']);
+  });
+
+  it('of a signed part whose header can be read in two ways there is a verdict', async () => {
+    const entity = `Content-Type: text/html\r\n${HELLO}`;
+    const mail = beside(entity, signData(utf8(entity), { signers, detached: true }));
+    const verdict = await verify(chunked(mail, 100), { trust, ...streamed });
+    const { covered, valid, uncovered } = await verify(mail, { trust });
+    expect(verdict).toMatchObject({ covered, valid, uncovered });
+    expect(latin1(await octetsOf(verdict.content))).toBe(entity);
+  });
+
+  it('content that has no header to be joined with is given out alone', async () => {
+    const endless = utf8(`X: ${'y'.repeat(1_500_000)}`);
+    const mail = object('pkcs7-mime', encryptData(endless, { recipients }));
+    const inMemory = await decrypt(mail, { keys });
+    expect(() => inMemory.message).toThrow(/a header over/);
+    const opened = await decrypt(chunked(mail, 10_000), { keys, ...streamed });
+    expect(() => opened.message).toThrow(/a header over/);
+    expect(equal(await octetsOf(opened.content), endless)).toBe(true);
+  });
+});
+
+describe('content beside the signature, as a stream', () => {
+  const content = utf8(HELLO.padEnd(200_000, '.'));
+  const detached = object('pkcs7-signature', signData(content, { signers, detached: true }));
+  const around = signData(content, { signers });
+
+  it('of a mail that has no content', async () => {
+    const spool = { memory: 100_000 };
+    const verdict = await verify(detached, { trust, content: chunked(content, 1000), spool });
+    const { covered, valid, from } = await verify(detached, { trust, content });
+    expect(verdict).toMatchObject({ covered, valid, from, senderVerified: true });
+    await verdict.close();
+  });
+
+  it.each([
+    ['a mail', object('pkcs7-mime', around)],
+    ['a CMS object', around],
+  ])('of %s that has the same', async (_, message) => {
+    const changed = utf8(latin1(content).replace('Hello', 'HellO'));
+    for (const input of [message, () => chunked(message, 1000)]) {
+      const run = (octets: Uint8Array) =>
+        verify(typeof input === 'function' ? input() : input, {
+          trust,
+          content: chunked(octets, 999),
+          ...streamed,
+        });
+      const verdict = await run(content);
+      expect(verdict.valid).toBe(true);
+      await verdict.close();
+      for (const other of [
+        changed,
+        content.subarray(1),
+        content.subarray(0, -1),
+        concat([content, content]),
+      ]) {
+        expect((await failure(() => run(other))).code).toBe('CONTENT_CHANGED');
+      }
+    }
+  });
+
+  it('is not read on when it is known to differ', async () => {
+    let given = 0;
+    async function* endless() {
+      for (;;) {
+        given++;
+        yield new Uint8Array(1 << 16);
+      }
+    }
+    const run = () => verify(chunked(around, 1000), { trust, content: endless(), ...streamed });
+    expect((await failure(run)).code).toBe('CONTENT_CHANGED');
+    expect(given).toBeLessThan(3);
+  });
+});
+
+describe('streams that are not read', () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'content');
+  writeFileSync(file, new Uint8Array(1 << 20));
+  const isOpen = () =>
+    readdirSync('/proc/self/fd').some((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === file;
+      } catch {
+        return false;
+      }
+    });
+  const mail = sign(utf8(FROM + HELLO), { signers });
+
+  it.skipIf(!existsSync('/proc/self/fd')).each([
+    ['of settings that are none', () => sign(createReadStream(file), { signers, spool: { memory: -1 } })],
+    [
+      'of content, when the message is no good',
+      () => verify(utf8('A: b\r\n\r\n'), { trust, content: createReadStream(file) }),
+    ],
+    [
+      'of content that the mail brings',
+      async () => verify(chunked(await mail, 100), { trust, content: createReadStream(file), ...streamed }),
+    ],
+  ])('are ended: %s', async (_, run) => {
+    await expect(run()).rejects.toThrow();
+    await expect.poll(isOpen).toBe(false);
+  });
+
+  it('content that can not be read ends no process before it is its turn', async () => {
+    const slow = async function* () {
+      await sleep(50); // by then the file was not found
+      yield* chunked(signData(utf8(HELLO), { signers, detached: true }), 100);
+    };
+    const content = createReadStream(join(folder, 'missing'));
+    await expect(verify(slow(), { trust, content })).rejects.toThrow(/ENOENT/);
+  });
+
+  it('a stream that was read already is no empty message', async () => {
+    const stream = Readable.from([utf8(FROM + HELLO)]);
+    await octetsOf(await sign(stream, { signers }));
+    await expect(encrypt(stream, { recipients })).rejects.toThrow(TypeError);
+  });
+
+  it('an error of the source is told, whatever ending it says', async () => {
+    const source = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false, value: new Uint8Array(1 << 20) }),
+        return: () => Promise.reject(new Error('does not end')),
+      }),
+    };
+    expect((await failure(() => decrypt(source, { keys, ...streamed }))).code).toBe('NOT_SMIME');
+  });
+
+  it('is closed when it is destroyed while a key outside of the process does not answer', async () => {
+    let asked = () => {};
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const privateKey: KeyHandle = {
+      publicKey: alice.certificate.publicKey,
+      sign: () => {
+        asked();
+        return new Promise(() => {});
+      },
+    };
+    const { certificate } = alice;
+    const signed = await sign(chunked(utf8(FROM + HELLO), 10), {
+      signers: [{ privateKey, certificate }],
+      ...streamed,
+    });
+    signed.resume();
+    await isAsked;
+    const closed = new Promise((resolve) => signed.once('close', resolve));
+    signed.destroy();
+    await closed;
   });
 });

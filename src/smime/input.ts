@@ -7,7 +7,7 @@
 
 import { OID } from '../asn1/oids.js';
 import { assertBytes, buffer, readPem } from '../bytes.js';
-import { type ContentInfo, readContentInfo } from '../cms/content.js';
+import { type ContentInfo, contentOfType, readContentInfo } from '../cms/content.js';
 import { MailsealError } from '../errors.js';
 import {
   classify,
@@ -72,7 +72,18 @@ function readEntity(
 ): Pick<SmimeInput, 'contentInfo' | 'signedEntity'> | undefined {
   if (smime.kind === 'none') return undefined;
   if (smime.kind !== 'multipart-signed') return { contentInfo: readContentInfo(objectIn(entity)) };
-  return { contentInfo: readContentInfo(objectIn(smime.signature)), signedEntity: smime.content };
+  return { contentInfo: signatureIn(smime.signature), signedEntity: smime.content };
+}
+
+/**
+ * The CMS object that is the second part of multipart/signed. What else could stand there would be opened beside a part that
+ * is no part of it (EFAIL).
+ * @throws MailsealError UNSUPPORTED_FEATURE with the OID, if it is no SignedData
+ */
+export function signatureIn(part: MimeEntity): ContentInfo {
+  const contentInfo = readContentInfo(objectIn(part));
+  contentOfType(contentInfo, OID.signedData);
+  return contentInfo;
 }
 
 /**

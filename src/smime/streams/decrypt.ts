@@ -13,6 +13,7 @@ import { MailsealError } from '../../errors.js';
 import type { Spool } from '../../spool.js';
 import { splitMessage } from '../build.js';
 import type { Headers } from '../headers.js';
+import { signatureIn } from '../input.js';
 import { type Decrypted, type DecryptOptions, decrypt, MAX_SIGNED_LAYERS, notEncrypted } from '../message.js';
 import { classifyHeader, type MimeEntity, parseEntity } from '../mime.js';
 import {
@@ -92,8 +93,15 @@ async function present(
   const beginning = await beginningOf(content());
   const found = await findHeaders(beginning, mail?.headers, false);
   const { headers } = found ?? (await findHeaders(beginning, mail?.headers, true)) ?? {};
-  const message = mail && joinedMail(mail, beginning, found, content);
-  return withStreams({ ...opened, headers }, { content, message, close });
+  const sources = {
+    content,
+    // As in memory: where it can't be made, the content can still be read.
+    get message() {
+      return mail && joinedMail(mail, beginning, found, content);
+    },
+    close,
+  };
+  return withStreams({ ...opened, headers }, sources);
 }
 
 function joinedMail(
@@ -120,7 +128,8 @@ async function findEnveloped(incoming: Incoming, layersLeft: number): Promise<Fo
   const { mail } = input;
   if (input.kind === 'multipart-signed') {
     const { parts } = input;
-    return around(await findSigned(parts.content, layersLeft), mail, parts.signature);
+    const found = await findSigned(parts.content, layersLeft);
+    return around(found, mail, async () => signatureIn(parseEntity((await parts.signature()).bytes)));
   }
   const { object } = input;
   switch (object.contentType) {

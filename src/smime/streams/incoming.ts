@@ -2,11 +2,15 @@
  * A message that comes in chunks. What fits into memory is taken whole and goes the way of messages that are all there;
  * of what is longer the header is taken, and the rest goes on as it comes. Used by all streams of this folder.
  */
+import { Readable } from 'node:stream';
 import { Gatherer } from '../../asn1/headers.js';
 import { buffer, concat, plain } from '../../bytes.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
 
-/** A message as a stream: a Readable of node:stream, or anything else that gives octets. */
+/**
+ * A message as a stream: a Readable of node:stream, or anything else that gives octets. What it has given must not change
+ * afterwards: it is kept, not copied.
+ */
 export type MessageStream = AsyncIterable<Uint8Array>;
 
 export interface StreamOptions {
@@ -40,9 +44,12 @@ function checkedSettings(settings: SpoolSettings = {}): CheckedSettings {
   return { ...settings, memory, maxLength };
 }
 
-/** @throws TypeError for what gives no octets */
+/** @throws TypeError for what gives no octets, or was read already: it would be an empty message */
 export function assertMessage(message: unknown): asserts message is Uint8Array | MessageStream {
   if (message instanceof Uint8Array) return;
+  if (message instanceof Readable && message.readableEnded) {
+    throw new TypeError('message is a stream that was read already');
+  }
   if (typeof message === 'object' && message !== null && Symbol.asyncIterator in message) return;
   throw new TypeError('message must be a Uint8Array or a stream of them');
 }
@@ -58,15 +65,12 @@ export async function receive<T>(
   whole: (message: Uint8Array, settings: CheckedSettings) => Promise<T>,
   long: (incoming: Incoming, settings: CheckedSettings) => Promise<T>,
 ): Promise<T> {
-  const settings = checkedSettings(spool);
   const incoming = new Incoming(message);
-  try {
+  return incoming.endedIfFails(async () => {
+    const settings = checkedSettings(spool);
     const octets = await incoming.whole(settings.memory);
-    return octets === undefined ? await long(incoming, settings) : await whole(octets, settings);
-  } catch (error) {
-    await incoming.return();
-    throw error;
-  }
+    return octets === undefined ? long(incoming, settings) : whole(octets, settings);
+  });
 }
 
 /** Octets that small chunks are gathered to: whoever sends chooses how many come, and each costs time and memory. */
@@ -74,6 +78,7 @@ const GATHERED = 1 << 16;
 
 /** Octets of a stream, to be read once. */
 export class Incoming implements AsyncIterableIterator<Uint8Array> {
+  readonly #stream: AsyncIterable<Uint8Array>;
   readonly #source: AsyncIterator<Uint8Array>;
   /** Taken from the source, and still to come out. */
   #ahead: Uint8Array[] = [];
@@ -84,6 +89,7 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
   #pulled = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
+    this.#stream = source;
     this.#source = source[Symbol.asyncIterator]();
   }
 
@@ -103,8 +109,19 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
     if (!this.#ended) {
       this.#ended = true;
       await this.#source.return?.();
+      if (this.#stream instanceof Readable) this.#stream.destroy(); // its iterator does so only if it was asked for something
     }
     return { done: true, value: undefined };
+  }
+
+  /** What `use` gives; if it fails, the source is ended. */
+  async endedIfFails<T>(use: () => Promise<T>): Promise<T> {
+    try {
+      return await use();
+    } catch (error) {
+      await this.return().catch(() => undefined); // what went wrong first is told
+      throw error;
+    }
   }
 
   /** Octets of the source that have come so far. */

@@ -12,8 +12,10 @@ export function outgoing(
   octets: AsyncGenerator<Uint8Array>,
   close: () => Promise<void> = async () => undefined,
 ): Readable {
+  let isReading = false;
   return new Readable({
     async read() {
+      isReading = true;
       try {
         for (;;) {
           const { done, value } = await octets.next();
@@ -25,11 +27,15 @@ export function outgoing(
         }
       } catch (error) {
         this.destroy(error as Error);
+      } finally {
+        isReading = false;
       }
     },
     destroy(error, callback) {
+      const end = () => octets.return(undefined);
       close()
-        .then(() => octets.return(undefined))
+        // A key outside of the process may never answer: what is awaited ends in its own time.
+        .then(() => (isReading ? void end().catch(() => undefined) : end()))
         .then(
           () => callback(error),
           (failed: Error) => callback(error ?? failed),

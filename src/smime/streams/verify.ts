@@ -5,18 +5,19 @@
  *
  * Not verified: a signature over the content itself, without signed attributes, where the content does not fit into memory.
  */
+import { Readable } from 'node:stream';
 import { readAlgorithmIdentifier } from '../../asn1/algorithm.js';
 import { OID } from '../../asn1/oids.js';
 import { Tag } from '../../asn1/tags.js';
-import { concat, equal } from '../../bytes.js';
-import { type ContentInfo, readContentInfo } from '../../cms/content.js';
+import { equal } from '../../bytes.js';
+import type { ContentInfo } from '../../cms/content.js';
 import { SignedData, type SignerResult, verifySigners } from '../../cms/signed.js';
 import { MailsealError, readable } from '../../errors.js';
 import type { Spool } from '../../spool.js';
 import { type DigestName, RunningDigests, readSignerDigest } from '../../x509/digests.js';
-import type { Coverage } from '../coverage.js';
-import { objectIn, readInput } from '../input.js';
-import { type MimeEntity, parseEntity } from '../mime.js';
+import { type Coverage, coverage } from '../coverage.js';
+import { readInput, signatureIn } from '../input.js';
+import { type MimeEntity, parseEntity, tolerant } from '../mime.js';
 import { hasLoneCr as hasLoneCrIn } from '../transfer.js';
 import { judgeMessage, signedDataIn, type Verdict, type VerifyOptions, verify } from '../verify.js';
 import { convert, toCanonical } from './codecs.js';
@@ -28,6 +29,7 @@ import {
   type StreamOptions,
 } from './incoming.js';
 import { readHead, readSkeleton, readStreamedInput, type StreamedInput } from './input.js';
+import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, type StreamedContent, store, withStreams } from './stored.js';
 
 export interface StreamedVerifyOptions extends Omit<VerifyOptions, 'content'>, StreamOptions {
@@ -43,6 +45,18 @@ export type VerdictStream = Omit<Verdict, 'content'> & StreamedContent;
  * @throws MailsealError LIMIT_LENGTH also for what is too long to be kept; IO
  */
 export async function verifyStream(
+  message: Uint8Array | MessageStream,
+  options: StreamedVerifyOptions,
+): Promise<VerdictStream> {
+  const { content } = options;
+  if (content === undefined || content instanceof Uint8Array) return verifyWith(message, options);
+  const beside = new Incoming(content);
+  // Nobody looks at it while the message is read: an error that it has meanwhile is told when it is its turn.
+  if (content instanceof Readable) content.on('error', () => undefined);
+  return beside.endedIfFails(() => verifyWith(message, { ...options, content: beside }));
+}
+
+async function verifyWith(
   message: Uint8Array | MessageStream,
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
@@ -65,15 +79,18 @@ async function verifyBeside(
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
   const input = readInput(message, { signedPart: true });
-  if (input.mail !== undefined) throw contentGiven();
+  if (input.signedEntity !== undefined) throw contentGiven();
   const signed = SignedData.parse(signedDataIn(input.contentInfo));
   const whole = async (content: Uint8Array) => ofMemory(await verify(message, { ...options, content }));
   return receive(content, options, whole, (incoming, settings) => {
     const digests = new RunningDigests(signerDigests(signed));
     return keep(incoming, digests, settings, async (spool) => {
-      if (signed.content !== undefined) throw changed(signed);
+      const { mail, path } = input;
+      if (signed.content !== undefined && !(await sameOctets(spool.read(), octetsOf(signed.content)))) {
+        throw changed(signed);
+      }
       return judgeStored(
-        { signed, spool, digests, mail: undefined, isBeside: false, ...NOTHING_UNCOVERED },
+        { signed, spool, digests, mail, isRoot: path === '', isBeside: false, ...coverage(input) },
         options,
       );
     });
@@ -102,10 +119,9 @@ async function verifyLong(
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
   const input = await readStreamedInput(incoming);
-  if (input.mail !== undefined && options.content !== undefined) throw contentGiven();
-  return input.kind === 'object'
-    ? verifyOpaque(input, incoming, settings, options)
-    : verifyClear(input, settings, options);
+  if (input.kind === 'object') return verifyOpaque(input, incoming, settings, options);
+  if (options.content !== undefined) throw contentGiven();
+  return verifyClear(input, settings, options);
 }
 
 async function verifyOpaque(
@@ -125,7 +141,7 @@ async function verifyOpaque(
   return keep(content, digests, settings, async (spool) => {
     const signed = await read();
     if (options.content !== undefined) {
-      const given = options.content instanceof Uint8Array ? [options.content] : options.content;
+      const given = options.content instanceof Uint8Array ? octetsOf(options.content) : options.content;
       if (!(await sameOctets(spool.read(), given))) throw changed(signed);
     }
     const covered = mail && {
@@ -135,7 +151,16 @@ async function verifyOpaque(
       end: incoming.offset,
     };
     return judgeStored(
-      { signed, spool, digests, mail, isBeside: false, ...NOTHING_UNCOVERED, ...(covered && { covered }) },
+      {
+        signed,
+        spool,
+        digests,
+        mail,
+        isRoot: mail !== undefined,
+        isBeside: false,
+        ...NOTHING_UNCOVERED,
+        ...(covered && { covered }),
+      },
       options,
     );
   });
@@ -149,15 +174,25 @@ async function verifyClear(
   const digests = new RunningDigests(micalg.flatMap(digestNamed));
   return keep(parts.content, digests, settings, async (spool) => {
     const { bytes, preamble, content, epilogue } = await parts.signature();
-    const signed = SignedData.parse(signedDataIn(readContentInfo(objectIn(parseEntity(bytes)))));
-    const { type } = parseEntity(await beginningOf(spool.read())).contentType;
+    const signed = SignedData.parse(signedDataIn(signatureIn(parseEntity(bytes))));
+    const beginning = await beginningOf(spool.read());
+    const type = tolerant(() => parseEntity(beginning).contentType.type, '');
     const uncovered = {
       preamble: preamble.end - preamble.start,
       epilogue: epilogue.end - epilogue.start,
       parts: [],
     };
     return judgeStored(
-      { signed, spool, digests, mail, isBeside: true, covered: { path: '1', type, ...content }, uncovered },
+      {
+        signed,
+        spool,
+        digests,
+        mail,
+        isRoot: true,
+        isBeside: true,
+        covered: { path: '1', type, ...content },
+        uncovered,
+      },
       options,
     );
   });
@@ -191,15 +226,16 @@ interface Stored extends Coverage {
   readonly spool: Spool;
   readonly digests: RunningDigests;
   readonly mail: MimeEntity | undefined;
+  readonly isRoot: boolean;
   /** multipart/signed: a store may have changed its line ends. */
   readonly isBeside: boolean;
 }
 
 async function judgeStored(stored: Stored, options: StreamedVerifyOptions): Promise<VerdictStream> {
-  const { spool, mail } = stored;
+  const { spool } = stored;
   const { results, content } = await verifyStored(stored, options);
   const beginning = await beginningOf(content());
-  const message = { ...stored, results, beginning, isRoot: mail !== undefined };
+  const message = { ...stored, results, beginning };
   const verdict = judgeMessage(message, options as VerifyOptions);
   return withStreams(verdict, { content, close: () => spool.close() });
 }
@@ -211,12 +247,12 @@ async function verifyStored(stored: Stored, options: StreamedVerifyOptions): Pro
   const { signed, spool, digests, isBeside } = stored;
   const exact = () => spool.read();
   const inside = isBeside ? signed.content : undefined;
-  const isSame = inside === undefined || (await sameOctets(exact(), [inside]));
+  const isSame = inside === undefined || (await sameOctets(exact(), octetsOf(inside)));
   const results = isSame ? await verifyOver(signed, exact, digests, options) : [];
   if (isSame && (!isBeside || results.every(({ valid }) => valid))) return { results, content: exact };
   if (isBeside && !(await hasLoneCr(exact()))) {
     const canonical = () => convert(exact(), toCanonical());
-    if (inside === undefined || (await sameOctets(canonical(), [inside]))) {
+    if (inside === undefined || (await sameOctets(canonical(), octetsOf(inside)))) {
       return {
         results: await verifyOver(signed, canonical, new RunningDigests([]), options),
         content: canonical,
@@ -247,27 +283,28 @@ async function verifyOver(
   return verifySigners(signed, octets, [...certificates, ...trust]);
 }
 
-async function sameOctets(
-  one: AsyncIterable<Uint8Array>,
-  other: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<boolean> {
-  const theirs = new Incoming(toAsync(other));
-  let rest: Uint8Array = new Uint8Array();
-  for await (const chunk of one) {
-    while (rest.length < chunk.length) {
-      const { done, value } = await theirs.next();
-      if (done === true) return false;
-      rest = rest.length === 0 ? value : concat([rest, value]);
+/** Reads no more than it needs; ends both. */
+async function sameOctets(one: MessageStream, other: MessageStream): Promise<boolean> {
+  const theirs = new Incoming(other);
+  try {
+    let rest: Uint8Array = new Uint8Array();
+    for await (const chunk of one) {
+      for (let at = 0; at < chunk.length; ) {
+        if (rest.length === 0) {
+          const { done, value } = await theirs.next();
+          if (done === true) return false;
+          rest = value;
+        }
+        const length = Math.min(rest.length, chunk.length - at);
+        if (!equal(chunk.subarray(at, at + length), rest.subarray(0, length))) return false;
+        at += length;
+        rest = rest.subarray(length);
+      }
     }
-    if (!equal(chunk, rest.subarray(0, chunk.length))) return false;
-    rest = rest.subarray(chunk.length);
+    return rest.length === 0 && (await theirs.next()).done === true;
+  } finally {
+    await theirs.return();
   }
-  for await (const chunk of theirs) rest = concat([rest, chunk]);
-  return rest.length === 0;
-}
-
-async function* toAsync(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
-  yield* chunks;
 }
 
 const CR = 0x0d;
