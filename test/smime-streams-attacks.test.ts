@@ -190,6 +190,40 @@ describe('content beside the signature, as a stream', () => {
   });
 });
 
+describe('what is refused without being read to its end', () => {
+  async function* endless(head: Uint8Array) {
+    yield head;
+    for (;;) yield new Uint8Array(1 << 16).fill(0x41);
+  }
+  const mail = () => endless(utf8('Content-Type: text/plain\r\n\r\n'));
+
+  it('options that make no sense', async () => {
+    const ccm = { recipients, cipher: 'aes256-ccm', ...streamed } as const;
+    expect((await failure(() => encrypt(mail(), ccm))).code).toBe('UNSUPPORTED_FEATURE');
+    await expect(encrypt(mail(), { recipients: [], ...streamed })).rejects.toThrow(RangeError);
+    await expect(sign(mail(), { signers: [], ...streamed })).rejects.toThrow(RangeError);
+  });
+
+  it('what is encrypted, to be verified; what is signed, to be decompressed', async () => {
+    const head = (sealed: Uint8Array) => {
+      const parts = latin1(sealed).split('\r\n\r\n') as [string, string];
+      return utf8(`${parts[0]}\r\n\r\n${parts[1].slice(0, 1500)}`);
+    };
+    const encrypted = await octetsOf(
+      await encrypt(chunked(utf8(FROM + HELLO.padEnd(2000)), 100), { recipients, ...streamed }),
+    );
+    const signed = await octetsOf(
+      await sign(chunked(utf8(FROM + HELLO.padEnd(2000)), 100), { signers, detached: false, ...streamed }),
+    );
+    expect((await failure(() => verify(endless(head(encrypted)), { trust, ...streamed }))).code).toBe(
+      'NOT_SIGNED',
+    );
+    expect((await failure(() => decompress(endless(head(signed)), streamed))).code).toBe(
+      'UNSUPPORTED_FEATURE',
+    );
+  });
+});
+
 describe('streams that are not read', () => {
   const folder = temporaryFolder();
   const file = join(folder, 'content');

@@ -82,24 +82,20 @@ export function encryptStream(
     options,
     sealed((octets) => encrypt(octets, options)),
     async (incoming, settings) => {
+      // First, so that nothing is read of the message if the options are no good.
+      const { contentType, before, encryptor, after } = envelopeStream(options);
       const { outer, content, close } = await prepare(incoming, settings, (head) => {
         refuseLegacyDisplay(options);
         return partedToEncrypt(head, options);
       });
-      try {
-        const { contentType, before, encryptor, after } = envelopeStream(options);
-        async function* octets(): AsyncGenerator<Uint8Array> {
-          yield before;
-          for await (const chunk of content()) yield* segment(encryptor.update(chunk));
-          yield* segment(encryptor.final());
-          yield after();
-        }
-        const header = pkcs7MimeHeader({ outer, smimeType: smimeTypeOf(contentType) });
-        return outgoing(encodeBase64Stream(octets(), header), close);
-      } catch (error) {
-        await close();
-        throw error;
+      async function* octets(): AsyncGenerator<Uint8Array> {
+        yield before;
+        for await (const chunk of content()) yield* segment(encryptor.update(chunk));
+        yield* segment(encryptor.final());
+        yield after();
       }
+      const header = pkcs7MimeHeader({ outer, smimeType: smimeTypeOf(contentType) });
+      return outgoing(encodeBase64Stream(octets(), header), close);
     },
   );
 }

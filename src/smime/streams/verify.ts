@@ -7,7 +7,6 @@
  */
 import { Readable } from 'node:stream';
 import { readAlgorithmIdentifier } from '../../asn1/algorithm.js';
-import { OID } from '../../asn1/oids.js';
 import { Tag } from '../../asn1/tags.js';
 import { equal } from '../../bytes.js';
 import type { ContentInfo } from '../../cms/content.js';
@@ -130,6 +129,7 @@ async function verifyOpaque(
   settings: CheckedSettings,
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
+  readHead(object, signedDataIn); // what is not signed is not kept
   const digests = new RunningDigests(readHead(object, announcedDigests) ?? []);
   const read = () => readSkeleton(object, (info) => SignedData.parse(signedDataIn(info)));
   const { content } = object;
@@ -171,7 +171,7 @@ async function verifyClear(
   settings: CheckedSettings,
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
-  const digests = new RunningDigests(micalg.flatMap(digestNamed));
+  const digests = new RunningDigests(new Set(micalg.flatMap(digestNamed)));
   return keep(parts.content, digests, settings, async (spool) => {
     const { bytes, preamble, content, epilogue } = await parts.signature();
     const signed = SignedData.parse(signedDataIn(signatureIn(parseEntity(bytes))));
@@ -205,8 +205,7 @@ function digestNamed(micalg: string): DigestName[] {
 }
 
 /** digestAlgorithms, which stand before the content. */
-function announcedDigests({ contentType, content }: ContentInfo): DigestName[] {
-  if (contentType !== OID.signedData) return [];
+function announcedDigests({ content }: ContentInfo): DigestName[] {
   const reader = content.reader(Tag.SEQUENCE, 'SignedData');
   reader.next(Tag.INTEGER, 'version');
   const algorithms = reader.next(Tag.SET, 'digestAlgorithms').children.slice(0, MAX_ANNOUNCED);
