@@ -5,7 +5,7 @@
  * Public API; used by the command line.
  */
 import { describeOid, OID } from '../asn1/oids.js';
-import { assertBytes, concat, join } from '../bytes.js';
+import { assertBytes, join } from '../bytes.js';
 import {
   AuthEnvelopedData,
   type EncryptOptions as CmsEncryptOptions,
@@ -64,14 +64,19 @@ export interface SignOptions
  * @throws RangeError without signers, or for an option's value that is none
  */
 export async function sign(message: Uint8Array, options: SignOptions): Promise<Uint8Array> {
+  return join(await signInPieces(message, options));
+}
+
+/** {@link sign}, without a copy of what is clear-signed. */
+export async function signInPieces(message: Uint8Array, options: SignOptions): Promise<Uint8Array[]> {
   assertBytes(message, 'message');
   const { detached = true, ...rest } = options;
   const { outer, entity } = parted(message, rest);
   const content = prepareEntity(entity);
   const { pieces, digests } = await signedPieces(content, { detached, ...rest });
-  if (!detached) return buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces });
+  if (!detached) return [buildPkcs7Mime({ outer, smimeType: 'signed-data', content: pieces })];
   const { before, after } = buildMultipartSigned({ outer, micalg: micalgOf(digests) });
-  return concat([before, content, after(join(pieces))]);
+  return [before, content, after(join(pieces))];
 }
 
 /** RFC 8551 3.5.3.2. */

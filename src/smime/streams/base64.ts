@@ -5,14 +5,18 @@
  * Called by input.ts, decrypt.ts and seal.ts.
  */
 import { Gatherer, Octets } from '../../asn1/headers.js';
+import { inPieces } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
 import { Base64Decoder } from '../../wasm.js';
 import { isLineEnd, leastLength } from '../input.js';
 import { IDENTITY } from '../mime.js';
-import { convert, fromQuotedPrintable, type Step, toBase64Lines } from './codecs.js';
+import { encodeBase64Lines } from '../transfer.js';
+import { convert, fromQuotedPrintable, type Step } from './codecs.js';
 
 /** Octets of a chunk that is handed to a codec: what is larger is cut, what is below a quarter is gathered. */
 const CHUNK = 1 << 16;
+/** Octets that are encoded at a time: of whole lines. */
+const LINES = 57 << 10;
 /** Octets of line ends that wait. */
 const MAX_WAITING = 1 << 20;
 const BER_SEQUENCE = 0x30;
@@ -100,7 +104,21 @@ export async function* encodeBase64Stream(
   head?: Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   if (head !== undefined) yield head;
-  yield* convert(evenly(source), toBase64Lines(true));
+  let pieces: Uint8Array[] = []; // the encoder takes them as they are
+  let room = LINES;
+  for await (const octets of source) {
+    for (let at = 0; at < octets.length; ) {
+      const piece = octets.subarray(at, at + room);
+      at += piece.length;
+      room -= piece.length;
+      pieces.push(piece);
+      if (room > 0) continue;
+      yield encodeBase64Lines(inPieces(pieces));
+      pieces = [];
+      room = LINES;
+    }
+  }
+  if (pieces.length > 0) yield encodeBase64Lines(inPieces(pieces));
 }
 
 /**

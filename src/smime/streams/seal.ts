@@ -19,7 +19,8 @@ import {
   parted,
   partedToEncrypt,
   type SignOptions,
-  sign,
+  type sign,
+  signInPieces,
   smimeTypeOf,
 } from '../message.js';
 import { encodeBase64Stream } from './base64.js';
@@ -39,7 +40,7 @@ export function signStream(message: MessageStream, options: SignOptions & Stream
   return receive(
     message,
     options,
-    sealed((octets) => sign(octets, options)),
+    async (octets) => outgoing(octetsOf(...(await signInPieces(octets, options)))),
     async (incoming, settings) => {
       const { detached = true } = options;
       const planned = planSignatures({ ...options, detached });
@@ -80,7 +81,7 @@ export function encryptStream(
   return receive(
     message,
     options,
-    sealed((octets) => encrypt(octets, options)),
+    async (octets) => outgoing(octetsOf(await encrypt(octets, options))),
     async (incoming, settings) => {
       // First, so that nothing is read of the message if the options are no good.
       const { contentType, before, encryptor, after } = envelopeStream(options);
@@ -102,7 +103,8 @@ export function encryptStream(
 
 /** The streamed {@link compress}. */
 export function compressStream(message: MessageStream, options: StreamOptions = {}): Promise<Readable> {
-  return receive(message, options, sealed(compress), async (incoming, settings) => {
+  const whole = async (octets: Uint8Array) => outgoing(octetsOf(await compress(octets)));
+  return receive(message, options, whole, async (incoming, settings) => {
     const { outer, content, close } = await prepare(incoming, settings, splitMessage);
     async function* octets(): AsyncGenerator<Uint8Array> {
       const { before, after } = compressedAround();
@@ -118,9 +120,6 @@ export function compressStream(message: MessageStream, options: StreamOptions = 
 /** An error of either of them ends the other. */
 const deflated = (content: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> =>
   pipeline(Readable.from(content, { objectMode: false }), createDeflate(), () => undefined);
-
-const sealed = (seal: (message: Uint8Array) => Promise<Uint8Array>) => async (message: Uint8Array) =>
-  outgoing(octetsOf(await seal(message)));
 
 /** It is written into a text that may stand anywhere in the message. */
 function refuseLegacyDisplay({ legacyDisplay }: { legacyDisplay?: boolean }): void {
