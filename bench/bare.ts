@@ -26,7 +26,7 @@ const BLOCK = 64; // octets, of SHA-1 and SHA-256
 const sqlite = new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get();
 export const version = `node ${process.versions.node}, openssl ${process.versions.openssl}, sqlite ${sqlite}`;
 
-export function bareJobs({ folder, key, recipients, pfx, mails }: Inputs): Jobs {
+export function bareJobs({ folder, key, recipients, pfx, mails, longMails }: Inputs): Jobs {
   const jobs: Jobs = { ...rsaJobs(key, recipients), lookup: async () => selectKey(join(folder, 'bare.db')) };
   for (const { name, hash, blocks } of pfx) {
     const derive = async (): Promise<Operation> => {
@@ -36,7 +36,7 @@ export function bareJobs({ folder, key, recipients, pfx, mails }: Inputs): Jobs 
     jobs[`pfx ${name}`] = derive;
     jobs[`pfx batch ${name}`] = derive;
   }
-  for (const { size, plain } of mails) Object.assign(jobs, contentJobs(size, plain));
+  for (const { size, plain } of [...mails, ...longMails]) Object.assign(jobs, contentJobs(size, plain));
   return jobs;
 }
 

@@ -2,6 +2,7 @@
 import type { ShapeName } from './files/pfx.js';
 import type { Inputs, MailInputs } from './inputs.js';
 import type { BulkOperation, Operation } from './measure.js';
+import type { Chunks, Streamed } from './stream.js';
 
 /** What every decoder of a certificate must report. */
 export interface CertificateFacts {
@@ -44,6 +45,8 @@ export interface Implementation {
   /** The same for all recipients of {@link Inputs}. */
   encryptMany?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   decrypt?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
+  /** The same with a mail that comes in chunks. Verifying gives the content, and throws unless the signature is valid. */
+  streams?: Record<Streamed, (mail: MailInputs) => () => Promise<Chunks>>;
   lookup?(): Promise<Operation>;
 }
 

@@ -13,6 +13,7 @@ import { seededKeys } from './files/keys.js';
 import { writePack } from './files/pack.js';
 import type { ShapeName } from './files/pfx.js';
 import { seededRandom } from './random.js';
+import { LONG } from './stream.js';
 
 export const PASSWORD = 'mailseal';
 
@@ -22,13 +23,15 @@ const SIZES = [
   { label: '1 MB', bytes: KB * KB },
   { label: '10 MB', bytes: 10 * KB * KB },
 ] as const;
+/** Of the mail of {@link LONG}. */
+const LONG_BYTES = 100 * KB * KB;
 
 /** Recipients of a mail to many. */
 export const RECIPIENTS = 50;
 
 /** Paths of files. */
 export interface MailInputs {
-  /** '10 KB', '1 MB' or '10 MB': the size of the plain mail. */
+  /** '10 KB', '1 MB', '10 MB' or {@link LONG}: the size of the plain mail. */
   size: string;
   /** A plain mail with CRLF line ends. */
   plain: string;
@@ -72,6 +75,8 @@ export interface Inputs {
   /** Of all PFX files. */
   password: string;
   mails: MailInputs[];
+  /** Of {@link LONG}; empty for a run without it. */
+  longMails: MailInputs[];
 }
 
 /** An X.509 user certificate of about 900 bytes, as a company's CA issues them for S/MIME. */
@@ -168,7 +173,7 @@ function issueRecipients(
   return pack;
 }
 
-export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
+export function makeInputs(folder: string, batches: BatchInput[], withLongMail: boolean): Inputs {
   const file = (name: string): string => join(folder, name);
   const save = (name: string, bytes: Uint8Array | string): string => {
     writeFileSync(file(name), bytes);
@@ -204,7 +209,7 @@ export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
     return { ...profile, file: file(name) };
   });
 
-  const mails = SIZES.map(({ label, bytes }): MailInputs => {
+  const makeMails = (label: string, bytes: number): MailInputs => {
     const prefix = label.replace(' ', '');
     const plain = save(`${prefix}.eml`, plainMail(bytes));
     const make = (name: string, options: string): string => {
@@ -228,7 +233,7 @@ export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
       encryptedDer: make('encrypted.der', `${encrypting} -outform DER`),
       encryptedOaepDer: make('oaep.der', `${encrypting} -keyopt rsa_padding_mode:oaep -outform DER`),
     };
-  });
+  };
 
   return {
     folder,
@@ -244,6 +249,7 @@ export function makeInputs(folder: string, batches: BatchInput[]): Inputs {
     pfx,
     batches,
     password: PASSWORD,
-    mails,
+    mails: SIZES.map(({ label, bytes }) => makeMails(label, bytes)),
+    longMails: withLongMail ? [makeMails(LONG, LONG_BYTES)] : [],
   };
 }

@@ -3,6 +3,7 @@ import type { BatchInput } from './batches.js';
 import { IMPORT_JOBS, type ImportJob, importName, MANY_FILES } from './import.js';
 import type { Inputs, MailInputs } from './inputs.js';
 import { ENCRYPT_TO_MANY, toMany } from './mail.js';
+import { IN_MEMORY, STREAMED, type Streamed, streamed } from './stream.js';
 
 export interface Job {
   name: string;
@@ -28,7 +29,7 @@ const ROUNDS = 5;
 const LONG_ROUNDS = 3;
 
 export function jobGroups(inputs: Inputs): Group[] {
-  const { der, certificate, pfx, batches, mails } = inputs;
+  const { der, certificate, pfx, batches, mails, longMails } = inputs;
   const group = (subject: Subject, jobs: Job[], rounds = ROUNDS): Group => ({ subject, rounds, jobs });
   return [
     ...der.values.map(({ name, file }) => group('der', [{ name: `tape ${name}`, native: ['walk', file] }])),
@@ -41,6 +42,7 @@ export function jobGroups(inputs: Inputs): Group[] {
     group('import', IMPORT_JOBS.filter(({ files }) => files < MANY_FILES).map(importJob), LONG_ROUNDS),
     group('import', IMPORT_JOBS.filter(({ files }) => files >= MANY_FILES).map(importJob), 1),
     ...mails.map((mail, index) => group('mail', mailJobs(mail, inputs, index === 0))),
+    ...longMails.map(({ size }) => group('mail', longMailJobs(size), LONG_ROUNDS)),
     group('lookup', [{ name: 'lookup' }]),
   ];
 }
@@ -57,13 +59,17 @@ function mailJobs(
   smallest: boolean,
 ): Job[] {
   const verify = ['verify', signed, caPem, plain] as const;
+  const stream = (verb: Streamed): Job[] => (size === IN_MEMORY ? [{ name: streamed(verb, size) }] : []);
   return [
     { name: `sign ${size}`, native: ['sign', plain, certificatePem, keyPem, caPem] },
+    ...stream('sign'),
     // Next to the job that must come close to the private operation.
     ...(smallest ? [{ name: 'rsa-2048 private' }, { name: 'rsa-2048 public' }] : []),
     { name: `verify ${size}`, native: verify },
+    ...stream('verify'),
     ...(smallest ? [{ name: `verify-new ${size}`, native: verify }] : []),
     { name: `encrypt ${size}`, native: ['encrypt', plain, certificatePem, keyPem] },
+    ...stream('encrypt'),
     ...(smallest
       ? [
           { name: toMany(size), native: ['encrypt', plain, certificatePem, keyPem, recipients] as const },
@@ -71,10 +77,20 @@ function mailJobs(
         ]
       : []),
     { name: `decrypt ${size}`, native: ['decrypt', encrypted, certificatePem, keyPem, plain] },
-    { name: `sha-256 ${size}` },
-    { name: `aes-256-cbc encrypt ${size}` },
-    { name: `aes-256-cbc decrypt ${size}` },
-    { name: `base64 encode ${size}` },
-    { name: `base64 decode ${size}` },
+    ...stream('decrypt'),
+    ...bareJobs(size),
   ];
 }
+
+/** Of mailseal alone, with the limits. */
+function longMailJobs(size: string): Job[] {
+  return [
+    ...STREAMED.flatMap((verb) => [{ name: `${verb} ${size}` }, { name: streamed(verb, size) }]),
+    ...bareJobs(size),
+  ];
+}
+
+const bareJobs = (size: string): Job[] =>
+  ['sha-256', 'aes-256-cbc encrypt', 'aes-256-cbc decrypt', 'base64 encode', 'base64 decode'].map((bare) => ({
+    name: `${bare} ${size}`,
+  }));

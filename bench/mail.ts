@@ -1,13 +1,14 @@
 /**
  * Mail: sign (clear-signed, SHA-256), verify (with the path to the CA), encrypt (AES-256-CBC, RSA), decrypt. mailseal
  * turns mail octets into mail octets; node-forge and pkijs have no MIME, so they start and end with bare CMS in DER,
- * which spares them base64 and line ends. The `openssl` command checks what is written.
+ * which spares them base64 and line ends. Streams are for mailseal alone. The `openssl` command checks what is written.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertResult, type Implementation, type Jobs } from './implementation.js';
 import { type Inputs, RECIPIENTS } from './inputs.js';
+import { drain, gather, STREAMED, type Streamed, streamed } from './stream.js';
 
 /** The job that encrypts a mail to many, and the one that encrypts 32 octets with the key of each, RSAES-PKCS1-v1_5. */
 export const toMany = (size: string): string => `encrypt ${size}, ${RECIPIENTS} recipients`;
@@ -27,16 +28,21 @@ export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
     return readFileSync(output);
   };
 
-  for (const mail of inputs.mails) {
+  const { streams } = implementation;
+  for (const mail of [...inputs.mails, ...(streams === undefined ? [] : inputs.longMails)]) {
     const { size, plain } = mail;
     const isPlain = (content: Uint8Array): boolean => bodyOf(content).equals(bodyOf(readFileSync(plain)));
+    const checkSigned = (message: Uint8Array): void => {
+      const content = form === 'DER' ? ['-binary', '-content', plain] : [];
+      openssl(message, '-verify', '-CAfile', caPem, ...content); // fails unless it verifies
+    };
+    const checkEncrypted = (message: Uint8Array): void => {
+      assertResult(isPlain(openssl(message, '-decrypt', '-recip', certificatePem, '-inkey', keyPem)));
+    };
 
     jobs[`sign ${size}`] = async () => {
       const sign = implementation.sign?.(mail);
-      if (sign !== undefined) {
-        const content = form === 'DER' ? ['-binary', '-content', plain] : [];
-        openssl(await sign(), '-verify', '-CAfile', caPem, ...content); // fails unless it verifies
-      }
+      if (sign !== undefined) checkSigned(await sign());
       return sign;
     };
     jobs[`verify ${size}`] = async () => {
@@ -50,10 +56,7 @@ export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
       return verify;
     };
     const checked = async (encrypt: ReturnType<NonNullable<Implementation['encrypt']>> | undefined) => {
-      if (encrypt !== undefined) {
-        const recipient = ['-recip', certificatePem, '-inkey', keyPem];
-        assertResult(isPlain(openssl(await encrypt(), '-decrypt', ...recipient)));
-      }
+      if (encrypt !== undefined) checkEncrypted(await encrypt());
       return encrypt;
     };
     jobs[`encrypt ${size}`] = () => checked(implementation.encrypt?.(mail));
@@ -63,6 +66,22 @@ export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
       if (decrypt !== undefined) assertResult(isPlain(await decrypt()));
       return decrypt;
     };
+
+    const checkPlain = (content: Uint8Array): void => assertResult(isPlain(content));
+    const checks: Record<Streamed, (result: Uint8Array) => void> = {
+      sign: checkSigned,
+      verify: checkPlain,
+      encrypt: checkEncrypted,
+      decrypt: checkPlain,
+    };
+    for (const verb of STREAMED) {
+      jobs[streamed(verb, size)] = async () => {
+        const start = streams?.[verb](mail);
+        if (start === undefined) return undefined;
+        checks[verb](await gather(await start()));
+        return async () => drain(await start());
+      };
+    }
   }
   return jobs;
 }

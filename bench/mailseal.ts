@@ -6,6 +6,7 @@ import { assertResult, type Implementation, type PfxCounts } from './implementat
 import type { Inputs } from './inputs.js';
 import { mailsealLookup, rotate } from './lookup.js';
 import { mailsOfNewSenders } from './senders.js';
+import { chunksOf } from './stream.js';
 
 const mailseal = (await import(
   new URL('../dist/index.js', import.meta.url).href
@@ -76,6 +77,28 @@ export async function create(inputs: Inputs): Promise<Implementation> {
     decrypt({ encrypted }) {
       const mail = readFileSync(encrypted);
       return async () => (await mailseal.decrypt(mail, { keys })).content;
+    },
+    streams: {
+      sign({ plain }) {
+        const mail = readFileSync(plain);
+        return () => mailseal.sign(chunksOf(mail), { signers: [{ privateKey, certificate }] });
+      },
+      verify({ signed }) {
+        const mail = readFileSync(signed);
+        return async () => {
+          const { valid, content } = await mailseal.verify(chunksOf(mail), { trust: [ca] });
+          assertResult(valid);
+          return content;
+        };
+      },
+      encrypt({ plain }) {
+        const mail = readFileSync(plain);
+        return () => mailseal.encrypt(chunksOf(mail), { recipients: [certificate], cipher: 'aes256-cbc' });
+      },
+      decrypt({ encrypted }) {
+        const mail = readFileSync(encrypted);
+        return async () => (await mailseal.decrypt(chunksOf(mail), { keys })).content;
+      },
     },
     lookup: () => mailsealLookup(mailseal, inputs.folder),
   };

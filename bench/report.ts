@@ -3,6 +3,7 @@ import { formatImports, importTargets } from './importreport.js';
 import { RECIPIENTS } from './inputs.js';
 import { ENCRYPT_TO_MANY } from './mail.js';
 import type { Row } from './measure.js';
+import { STREAM } from './stream.js';
 import { type Comparison, TARGETS, type Target } from './targets.js';
 
 /** Columns, in the order they are printed. */
@@ -27,7 +28,7 @@ export function withLimits(rows: readonly Row[]): Row[] {
   const limits: Row[] = [];
   for (const { job, impl } of rows) {
     const [, verb = '', size = '', manner = ''] = /^(\S+) ?([^,]*)(.*)$/.exec(job) ?? [];
-    const parts = LIMITS[verb + manner];
+    const parts = LIMITS[verb + (manner === STREAM ? '' : manner)];
     if (impl !== 'mailseal' || parts === undefined) continue;
     let usPerOp = 0;
     let version = '';

@@ -17,6 +17,7 @@ import { compileNative } from './native.js';
 import { type Peer, startChild } from './peer.js';
 import { formatJson, formatReport, ratioOf, withLimits } from './report.js';
 import { installRivals } from './rivals.js';
+import { LONG, streamed } from './stream.js';
 
 /** A busy machine gets so many more chances to show what it can do. */
 const CHECK_AGAIN = 3;
@@ -99,7 +100,8 @@ const peers: Peer[] = [];
 try {
   const wanted: Wanted = check ? isNeeded : () => true;
   const batches = subjects.includes('pfx') ? await makeBatches((job) => wanted(job, 'mailseal')) : [];
-  const inputs = makeInputs(folder, batches);
+  const withLongMail = subjects.includes('mail') && wanted(streamed('sign', LONG), 'mailseal');
+  const inputs = makeInputs(folder, batches, withLongMail);
   const inputsFile = join(folder, 'inputs.json');
   writeFileSync(inputsFile, JSON.stringify(inputs));
   const groups = jobGroups(inputs).filter(({ subject }) => subjects.includes(subject));

@@ -2,6 +2,7 @@
 import { COUNTS, ITERATIONS } from './batches.js';
 import { importName, MANY_FILES, SOME_FILES } from './import.js';
 import { ENCRYPT_TO_MANY, toMany } from './mail.js';
+import { IN_MEMORY, LONG, STREAMED, streamed } from './stream.js';
 
 /** A job of mailseal beside one of somebody else. */
 export interface Comparison {
@@ -55,6 +56,14 @@ export const TARGETS: readonly Target[] = [
     faster: 4,
   })),
   { job: 'verify 10 MB', against: 'libcrypto', faster: 15 },
+  ...[IN_MEMORY, LONG].flatMap((size) =>
+    STREAMED.map((verb) => ({
+      job: streamed(verb, size),
+      against: 'mailseal',
+      againstJob: `${verb} ${size}`,
+      faster: 0.7,
+    })),
+  ),
 ];
 
 /** Linear: the time of a file stays the same. A tenth is left to the noise. */
