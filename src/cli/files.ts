@@ -18,7 +18,7 @@ import { concat, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { whenInterrupted } from './terminal.js';
 
-/** Most octets that a command reads: a message is held in memory. */
+/** Most octets that are read whole: keys, certificates, lists, and what `lookup` and `inspect` look at. Other messages come in chunks. */
 const MAX_FILE = 1 << 29;
 
 /** `ENOENT: no such file or directory`, without the call and path that Node.js puts behind it. */

@@ -55,7 +55,8 @@ const program = new Command('mailseal')
   .exitOverride()
   .addHelpText(
     'after',
-    '\nExit status: 0 on success, 2 for a command line that makes no sense, 1 for everything else.' +
+    '\nA message beyond 16 MiB is kept in an encrypted file in the temporary folder (TMPDIR) until all of it was read.' +
+      '\nExit status: 0 on success, 2 for a command line that makes no sense, 1 for everything else.' +
       '\nEach error is one line on standard error: mailseal: CODE: what and where.',
   )
   .configureOutput({ writeErr: () => undefined });
