@@ -1,11 +1,11 @@
 /**
  * Octets that are kept until all of them are there: up to a length in memory, what is more in a temporary file. The file
- * is of no use to anybody else: it is encrypted (AES-256-CTR) with a key that only this process has, and has no name as
- * soon as the system lets it go without one. It is not authenticated: who can write to this user's open files can do more
- * than change it. Called by the streams of smime/.
+ * is of no use to anybody else: it is encrypted (AES-256-CTR) with a key that only this process has, and has no name where
+ * the system lets it go without one. It is not authenticated: who can write to this user's open files can do more than
+ * change it. Called by the streams of smime/.
  */
 import { type Cipher, createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { type FileHandle, open, rm, unlink } from 'node:fs/promises';
+import { constants, type FileHandle, open, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assertBytes, copy, plain, wipe } from './bytes.js';
@@ -28,6 +28,8 @@ const GATHERED = 1 << 16;
 const LARGE = GATHERED / 2;
 /** Writes that are under way at once: one more, so that there is something to write while the next block is encrypted. */
 const MAX_WRITES = 2;
+/** Linux makes a file that never has a name: a process that is killed leaves none. node:fs has no constant for it. */
+const O_TMPFILE = process.platform === 'linux' ? 0o20000000 | constants.O_DIRECTORY : undefined;
 const CIPHER = 'aes-256-ctr';
 const AES_BLOCK = 16;
 
@@ -147,6 +149,11 @@ class EncryptedFile {
   }
 
   async #open(): Promise<FileHandle> {
+    if (O_TMPFILE !== undefined) {
+      const flags = O_TMPFILE | constants.O_RDWR | constants.O_EXCL;
+      const nameless = await open(this.#directory, flags, 0o600).catch(() => undefined);
+      if (nameless !== undefined) return nameless;
+    }
     const path = join(this.#directory, `mailseal-${randomBytes(16).toString('hex')}`);
     let handle: FileHandle;
     try {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { concat, equal, latin1, toBase64, utf8 } from '../src/bytes.js';
 import { compressedPieces } from '../src/cms/compressed.js';
 import { encryptData } from '../src/cms/enveloped.js';
@@ -301,4 +301,32 @@ describe('streams that are not read', () => {
     signed.destroy();
     await closed;
   });
+});
+
+describe('temporary files', () => {
+  /** A spool as it is on another system: on Linux a file need not have a name. */
+  async function spoolOn(platform: string): Promise<typeof import('../src/spool.js')> {
+    const there = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor;
+    Object.defineProperty(process, 'platform', { ...there, value: platform });
+    try {
+      vi.resetModules();
+      return await import('../src/spool.js');
+    } finally {
+      Object.defineProperty(process, 'platform', there);
+    }
+  }
+
+  it.skipIf(process.platform === 'win32').each([process.platform, 'freebsd'])(
+    'have no name while they are there, and give back what was written: %s',
+    async (platform) => {
+      const directory = temporaryFolder();
+      const { Spool } = await spoolOn(platform);
+      const spool = new Spool({ memory: 0, directory });
+      const octets = new Uint8Array(1 << 20).map((_, i) => i % 251);
+      await spool.write(octets);
+      expect(readdirSync(directory)).toEqual([]);
+      expect(equal(await octetsOf(Readable.from(spool.read())), octets)).toBe(true);
+      await spool.close();
+    },
+  );
 });
