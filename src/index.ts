@@ -83,6 +83,7 @@ export type {
   VerifyOptions,
 } from './smime/verify.js';
 export { Certificate } from './x509/certificate.js';
+export type { DigestName } from './x509/digests.js';
 export {
   type AnyPrivateKey,
   type HandleDecryption,

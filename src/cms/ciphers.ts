@@ -60,7 +60,7 @@ const CIPHERS: Readonly<Record<string, CipherKind>> = {
 };
 
 /** What holds the encrypted content, which says what kind of cipher belongs there. */
-export type CipherPlace = 'EnvelopedData' | 'AuthEnvelopedData' | 'EncryptedData';
+type CipherPlace = 'EnvelopedData' | 'AuthEnvelopedData' | 'EncryptedData';
 
 export interface ContentCipher extends Omit<CipherKind, 'ivLength'> {
   readonly iv: Uint8Array;

@@ -170,11 +170,14 @@ export async function opensStored(
   const end = concat(await gather(data.read(Math.max(0, start))));
   const iv = start < 0 ? cipher.iv : end.subarray(0, blockLength);
   const key = cipherKey(cipher, contentKey);
-  const block = decryptBlocks({ ...cipher, iv }, key, end.subarray(-blockLength));
-  const opens = unpaddedLength(block, blockLength) >= 0;
-  wipe(block);
-  if (key !== contentKey) wipe(key);
-  return opens;
+  try {
+    const block = decryptBlocks({ ...cipher, iv }, key, end.subarray(-blockLength));
+    const opens = unpaddedLength(block, blockLength) >= 0;
+    wipe(block);
+    return opens;
+  } finally {
+    if (key !== contentKey) wipe(key);
+  }
 }
 
 /**

@@ -60,7 +60,8 @@ export async function verify(
   options: verifying.VerifyOptions | StreamedVerifyOptions,
 ): Promise<verifying.Verdict | VerdictStream> {
   assertMessage(message);
-  if (message instanceof Uint8Array && isInMemory(options)) return verifying.verify(message, options);
+  const inMemory = isInMemory(options);
+  if (message instanceof Uint8Array && inMemory) return verifying.verify(message, options);
   return verifyStream(message, options);
 }
 

@@ -78,7 +78,7 @@ export function isDropped(found: number): boolean {
   return (found & UNSENDABLE) !== 0;
 }
 
-export function isBlankEnd(bytes: Uint8Array): boolean {
+function isBlankEnd(bytes: Uint8Array): boolean {
   const last = bytes[bytes.length - 1];
   return last === 0x20 || last === 0x09;
 }

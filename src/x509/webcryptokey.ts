@@ -21,11 +21,14 @@ export interface WebCryptoKey {
   readonly algorithm: { readonly name: string };
 }
 
+/** What the types of a browser's Crypto take: memory that no other thread can change. */
+type Octets = Uint8Array<ArrayBuffer>;
+
 interface WebCryptoAlgorithm {
   name: string;
   hash?: string;
   saltLength?: number;
-  label?: Uint8Array;
+  label?: Octets;
   namedCurve?: string;
   public?: WebCryptoKey;
 }
@@ -33,12 +36,12 @@ interface WebCryptoAlgorithm {
 /** What is used of a `Crypto`, whoever made it. */
 export interface WebCrypto {
   readonly subtle: {
-    sign(algorithm: WebCryptoAlgorithm, key: WebCryptoKey, data: Uint8Array): Promise<ArrayBuffer>;
-    decrypt(algorithm: WebCryptoAlgorithm, key: WebCryptoKey, data: Uint8Array): Promise<ArrayBuffer>;
+    sign(algorithm: WebCryptoAlgorithm, key: WebCryptoKey, data: Octets): Promise<ArrayBuffer>;
+    decrypt(algorithm: WebCryptoAlgorithm, key: WebCryptoKey, data: Octets): Promise<ArrayBuffer>;
     deriveBits(algorithm: WebCryptoAlgorithm, key: WebCryptoKey, length: number): Promise<ArrayBuffer>;
     importKey(
       format: 'raw',
-      data: Uint8Array,
+      data: Octets,
       algorithm: WebCryptoAlgorithm,
       extractable: boolean,
       usages: string[],
@@ -103,7 +106,9 @@ export function webCryptoKey(crypto: WebCrypto, privateKey: WebCryptoKey, public
       return {
         publicKey,
         sign: async (data, algorithm) =>
-          new Uint8Array(await subtle.sign(signatureOf(privateKey, algorithm), privateKey, data)),
+          new Uint8Array(
+            await subtle.sign(signatureOf(privateKey, algorithm), privateKey, new Uint8Array(data)),
+          ),
       };
     case 'decrypt':
       return {
@@ -111,7 +116,7 @@ export function webCryptoKey(crypto: WebCrypto, privateKey: WebCryptoKey, public
         async decrypt(ciphertext, algorithm) {
           const wanted = decryptionOf(privateKey, algorithm);
           try {
-            return new Uint8Array(await subtle.decrypt(wanted, privateKey, ciphertext));
+            return new Uint8Array(await subtle.decrypt(wanted, privateKey, new Uint8Array(ciphertext)));
           } catch (cause) {
             throw refused(cause) ?? cause;
           }
@@ -124,7 +129,8 @@ export function webCryptoKey(crypto: WebCrypto, privateKey: WebCryptoKey, public
           const { algorithm, curveOid } = peer;
           const size = curveOid === undefined ? peer.bits.length : curveOf(curveOid)?.size;
           const named = { name, ...(algorithm === 'ec' && curve !== undefined && { namedCurve: curve }) };
-          const other = await subtle.importKey('raw', rawPoint(curveOid, peer.bits), named, true, []);
+          const point = new Uint8Array(rawPoint(curveOid, peer.bits));
+          const other = await subtle.importKey('raw', point, named, true, []);
           return new Uint8Array(
             await subtle.deriveBits({ name, public: other }, privateKey, (size ?? 0) * 8),
           );
@@ -166,7 +172,7 @@ function decryptionOf(key: WebCryptoKey, wanted: HandleDecryption): WebCryptoAlg
     }
     hashFor(key, wanted.hash);
     if (wanted.maskHash !== wanted.hash) throw mixed(name);
-    return { name, ...(wanted.label.length > 0 && { label: wanted.label }) };
+    return { name, ...(wanted.label.length > 0 && { label: new Uint8Array(wanted.label) }) };
   }
   if (name === 'RSAES-PKCS1-v1_5') return { name };
   throw new MailsealError(
