@@ -1,15 +1,15 @@
 /**
- * A process that takes a mail of so many octets through one operation after another, each reading what the one before
- * gives: `streamer.js OCTETS OPERATION...`, with certificate and key in base64 as JSON on standard input. Prints its peak of
- * resident memory, and whether what came out is what went in. In JavaScript, since a loader would take memory of its own.
- * smime-streams-memory.test.ts starts it.
+ * A process that does one operation on a long mail, with certificate and key in base64 as JSON in STREAMER_KEY:
+ * `streamer.js OPERATION OCTETS` on a mail of so many octets, the result to standard output; `streamer.js OPERATION` on
+ * standard input. Prints on standard error what went in or came out, length and digest, and its peak of resident memory. In
+ * JavaScript, since a loader would take memory of its own. smime-streams-memory.test.ts starts it.
  */
 import { createHash, randomFillSync } from 'node:crypto';
-import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import * as mailseal from '../../dist/index.js';
 
-const [octets, ...operations] = process.argv.slice(2);
-const given = JSON.parse(await text(process.stdin));
+const [operation, octets] = process.argv.slice(2);
+const given = JSON.parse(process.env.STREAMER_KEY);
 const certificate = mailseal.Certificate.parse(Buffer.from(given.certificate, 'base64'));
 const privateKey = mailseal.PrivateKey.parse(Buffer.from(given.privateKey, 'base64'));
 const signers = [{ certificate, privateKey }];
@@ -31,8 +31,13 @@ const OPERATIONS = {
   },
 };
 
-const before = createHash('sha256');
+const digest = createHash('sha256');
 let length = 0;
+function count(chunk) {
+  digest.update(chunk);
+  length += chunk.length;
+}
+
 /** A text and an attachment in base64. No two blocks of it are the same; one of eight can't be compressed. */
 async function* mail() {
   yield Buffer.from('From: alice@example.org\r\nSubject: Long\r\n');
@@ -43,27 +48,21 @@ async function* mail() {
   const content = function* () {
     yield Buffer.from(head);
     const data = Buffer.alloc(840 * 57);
-    for (let count = 0; length < octets; count++) {
-      if (count % 8 === 0) randomFillSync(data);
-      else data.fill(count.toString(16).padStart(8, '0'));
+    for (let block = 0; length < octets; block++) {
+      if (block % 8 === 0) randomFillSync(data);
+      else data.fill(block.toString(16).padStart(8, '0'));
       yield Buffer.from(data.toString('base64').replace(/.{76}/g, '$&\r\n'));
     }
     yield Buffer.from('--parts--\r\n');
   };
   for (const chunk of content()) {
-    before.update(chunk);
-    length += chunk.length;
+    count(chunk);
     yield chunk;
   }
 }
 
-let message = mail();
-for (const operation of operations) message = await OPERATIONS[operation](message);
-const after = createHash('sha256');
-let left = 0;
-for await (const chunk of message) {
-  after.update(chunk);
-  left += chunk.length;
-}
-const isSame = left === length && after.digest().equals(before.digest());
-console.log(JSON.stringify({ length, isSame, peakMB: process.resourceUsage().maxRSS / 1024 }));
+const run = OPERATIONS[operation];
+if (octets === undefined) for await (const chunk of await run(process.stdin)) count(chunk);
+else await pipeline(await run(mail()), process.stdout);
+const peakMB = process.resourceUsage().maxRSS / 1024;
+console.error(JSON.stringify({ length, digest: digest.digest('hex'), peakMB }));
