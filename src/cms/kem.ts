@@ -9,7 +9,7 @@
 import { createHash, hkdfSync } from 'node:crypto';
 import { type AlgorithmIdentifier, expectNullOrAbsent, readAlgorithmIdentifier } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
-import { type DerWriter, writeDer } from '../asn1/write.js';
+import { writeDer } from '../asn1/write.js';
 import { wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
@@ -25,7 +25,7 @@ import {
 } from '../x509/mlkem.js';
 import { unsupported } from './algorithms.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
-import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
+import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey, writeKeyWrap } from './keywrap.js';
 import type { RecipientInfo } from './recipientinfo.js';
 
 type KemRecipientInfo = RecipientInfo & { readonly type: 'keyEncapsulation' };
@@ -139,7 +139,7 @@ function deriveKek(
 ): Uint8Array {
   const info = writeDer((w) =>
     w.sequence((w) => {
-      writeWrap(w, wrap, withNull);
+      writeKeyWrap(w, wrap, withNull);
       w.integer(wrap.keyLength);
       if (ukm !== undefined) w.explicit(0, (w) => w.octets(ukm));
     }),
@@ -153,13 +153,6 @@ function deriveKek(
 }
 
 const FIRST = Uint8Array.of(0, 0, 0, 1);
-
-function writeWrap(w: DerWriter, { oid }: KeyWrap, withNull = false): void {
-  w.sequence((w) => {
-    w.oid(oid);
-    if (withNull) w.null();
-  });
-}
 
 /**
  * The error of a message that no key can open here: it is for ML-KEM keys alone, and this Node.js has none.
@@ -216,7 +209,7 @@ export function writeKeyEncapsulation(
           w.octets(ciphertext);
           w.sequence((w) => w.oid(OID.hkdfWithSha256));
           w.integer(wrap.keyLength);
-          writeWrap(w, wrap);
+          writeKeyWrap(w, wrap);
           w.octets(encryptedKey);
         });
       }),

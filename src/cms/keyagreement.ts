@@ -21,7 +21,7 @@ import { type AnyPrivateKey, type PrivateKey, PublicKey } from '../x509/keys.js'
 import { writeSpki } from '../x509/spki.js';
 import { DIGEST_LENGTH, unsupported } from './algorithms.js';
 import { type CertificateIdentifier, writeIdentifier } from './identifiers.js';
-import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
+import { aesKeyWrap, type KeyWrap, readKeyWrap, unwrapKey, wrapKey, writeKeyWrap } from './keywrap.js';
 import type { RecipientInfo } from './recipientinfo.js';
 
 export type KeyAgreementName = 'ecdh' | 'x25519' | 'x448';
@@ -169,15 +169,12 @@ function writeKeyAlgorithm(w: DerWriter, oid: string, curveOid: string | undefin
 }
 
 /** ECC-CMS-SharedInfo (RFC 5753 7.2), which both KDFs are given (RFC 8418 2.1, 2.2). */
-function sharedInfo({ oid, keyLength }: KeyWrap, withNull: boolean, ukm: Uint8Array | undefined): Uint8Array {
+function sharedInfo(wrap: KeyWrap, withNull: boolean, ukm: Uint8Array | undefined): Uint8Array {
   const bits = new Uint8Array(4);
-  new DataView(bits.buffer).setUint32(0, keyLength * 8);
+  new DataView(bits.buffer).setUint32(0, wrap.keyLength * 8);
   return writeDer((w) =>
     w.sequence((w) => {
-      w.sequence((w) => {
-        w.oid(oid);
-        if (withNull) w.null();
-      });
+      writeKeyWrap(w, wrap, withNull);
       if (ukm !== undefined) w.explicit(0, (w) => w.octets(ukm));
       w.explicit(2, (w) => w.octets(bits));
     }),
@@ -297,7 +294,7 @@ export function writeKeyAgreement(
         );
         w.sequence((w) => {
           w.oid(WRITTEN[kdf][hash]);
-          w.sequence((w) => w.oid(wrap.oid));
+          writeKeyWrap(w, wrap);
         });
         w.sequence((w) =>
           w.sequence((w) => {

@@ -1,10 +1,12 @@
 /**
  * Content keys encrypted under a symmetric key: AES key wrap (RFC 3394, RFC 3565 2.3.2), and 3DES key wrap (RFC 3217) for
- * reading. node:crypto does both. Refused: RC2 key wrap. Used by keyagreement.ts and sharedkeys.ts.
+ * reading. node:crypto does both. Refused: RC2 key wrap. Used by keyagreement.ts, kem.ts and
+ * sharedkeys.ts.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { type AlgorithmIdentifier, expectNullOrAbsent } from '../asn1/algorithm.js';
 import { OID } from '../asn1/oids.js';
+import type { DerWriter } from '../asn1/write.js';
 import { concat } from '../bytes.js';
 import { finished } from '../pbe/native.js';
 import { unsupported } from './algorithms.js';
@@ -37,6 +39,14 @@ export function readKeyWrap(algorithm: AlgorithmIdentifier): KeyWrap {
   if (kind === undefined) throw unsupported(algorithm, 'key wrap with');
   expectNullOrAbsent(parameters, 'parameters of a key wrap');
   return { ...kind, oid };
+}
+
+/** KeyWrapAlgorithm. @param withNull with NULL for parameters, as some peers write it */
+export function writeKeyWrap(w: DerWriter, { oid }: KeyWrap, withNull = false): void {
+  w.sequence((w) => {
+    w.oid(oid);
+    if (withNull) w.null();
+  });
 }
 
 const WRAP_OIDS: Readonly<Record<number, string>> = {

@@ -15,7 +15,7 @@ import { deriveCost, deriveKey, type KeyDerivation } from '../pbe/jobs.js';
 import { readKeyDerivation } from '../pbe.js';
 import { unsupported } from './algorithms.js';
 import { nodeCbc, readContentCipher } from './ciphers.js';
-import { aesKeyWrap, readKeyWrap, unwrapKey, wrapKey } from './keywrap.js';
+import { aesKeyWrap, readKeyWrap, unwrapKey, wrapKey, writeKeyWrap } from './keywrap.js';
 import type { RecipientInfo } from './recipientinfo.js';
 
 /** A key-encryption key that sender and recipient share. */
@@ -87,7 +87,7 @@ export function writeKekRecipient({ keyIdentifier, key }: SharedKey, contentKey:
     w.implicitConstructed(2, (w) => {
       w.integer(4);
       w.sequence((w) => w.octets(keyIdentifier));
-      w.sequence((w) => w.oid(wrap.oid));
+      writeKeyWrap(w, wrap);
       w.octets(encryptedKey);
     }),
   );
