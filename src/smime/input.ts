@@ -36,7 +36,7 @@ export interface SmimeInput {
 const CMS_LABELS = new Set(['CMS', 'PKCS7', 'PKCS #7 SIGNED DATA', 'SIGNED MESSAGE', 'ENCRYPTED MESSAGE']);
 
 /** SEQUENCE. As text it is `0`, which begins no header field that anybody writes. */
-const BER_SEQUENCE = 0x30;
+export const BER_SEQUENCE = 0x30;
 
 /**
  * @param signedPart take a mail of which one part is signed, too. Never for decrypting

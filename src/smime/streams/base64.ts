@@ -8,8 +8,8 @@ import { Gatherer, Octets } from '../../asn1/headers.js';
 import { inPieces } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
 import { Base64Decoder } from '../../wasm.js';
-import { isLineEnd, leastLength } from '../input.js';
-import { IDENTITY } from '../mime.js';
+import { BER_SEQUENCE, isLineEnd, leastLength } from '../input.js';
+import { IDENTITY, shifted } from '../mime.js';
 import { encodeBase64Lines } from '../transfer.js';
 import { convert, fromQuotedPrintable, type Step } from './codecs.js';
 
@@ -19,7 +19,6 @@ const CHUNK = 1 << 16;
 const LINES = 57 << 10;
 /** Octets of line ends that wait. */
 const MAX_WAITING = 1 << 20;
-const BER_SEQUENCE = 0x30;
 /** Octets of a BER header, the longest there can be. */
 const MAX_HEADER = 2 + 0x7f;
 
@@ -56,7 +55,7 @@ const DECODERS: ReadonlyMap<string, (start: number) => Step> = new Map([
 function fromBase64(start: number): Step {
   const decoder = new Base64Decoder();
   return (octets, last) =>
-    from(start, () => {
+    shifted(start, () => {
       const made = decoder.write(octets);
       if (last) decoder.end();
       return { made, used: octets.length };
@@ -67,20 +66,10 @@ function fromQuoted(start: number): Step {
   const step = fromQuotedPrintable(true);
   let at = start;
   return (octets, last) => {
-    const converted = from(at, () => step(octets, last));
+    const converted = shifted(at, () => step(octets, last));
     at += converted.used;
     return converted;
   };
-}
-
-/** Runs `decode` on octets that stand at `start`; so do the offsets of its errors. */
-function from<T>(start: number, decode: () => T): T {
-  try {
-    return decode();
-  } catch (error) {
-    if (!(error instanceof MailsealError)) throw error;
-    throw new MailsealError(error.code, error.message, { offset: start + (error.offset ?? 0) });
-  }
 }
 
 /** The same octets in chunks that are worth a call, and not too large. */

@@ -1,6 +1,6 @@
 /**
  * Canonical line ends and the transfer encodings of transfer.ts over texts that come in chunks: the same octets as those
- * functions give of the whole. Called by prepare.ts.
+ * functions give of the whole. Called by prepare.ts, base64.ts and verify.ts.
  *
  * Refused with LIMIT_LENGTH: over 1 MiB of white space in one run of quoted-printable, which may have to be dropped.
  */

@@ -7,6 +7,7 @@ import { type SplitObject, splitContentInfo } from '../../asn1/split.js';
 import { buffer } from '../../bytes.js';
 import { type ContentInfo, readContentInfo } from '../../cms/content.js';
 import { MailsealError } from '../../errors.js';
+import { BER_SEQUENCE } from '../input.js';
 import { classifyHeader, type MimeEntity, parseEntity } from '../mime.js';
 import { objectOctets } from './base64.js';
 import type { Incoming } from './incoming.js';
@@ -27,8 +28,6 @@ export type StreamedInput =
       /** Its header alone. */
       readonly mail: MimeEntity;
     };
-
-const BER_SEQUENCE = 0x30;
 
 /** @throws MailsealError as readInput; LIMIT_LENGTH for PEM */
 export async function readStreamedInput(incoming: Incoming): Promise<StreamedInput> {
