@@ -18,6 +18,7 @@ import { MailsealError } from '../src/errors.js';
 import { readInput } from '../src/smime/input.js';
 import { authenticated } from './helpers/authenticated.js';
 import { toBer } from './helpers/ber.js';
+import { failure } from './helpers/failures.js';
 import { cmsRows, corpora, corpusSigned, readCorpus, readVector } from './helpers/vectors.js';
 
 /** In chunks of so many octets; `returned` says whether the reader went away early. */
@@ -309,16 +310,6 @@ function signed(eContent: Uint8Array, wrap = indefinite, beside: Uint8Array = ne
   const info = wrap(0x30, oidOf('data'), wrap(0xa0, eContent));
   const fields = [tlv(0x02, Uint8Array.of(1)), tlv(0x31), info, beside, tlv(0x31)];
   return wrap(0x30, oidOf('signedData'), wrap(0xa0, wrap(0x30, ...fields)));
-}
-
-async function failure(run: () => Promise<unknown>): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 async function sizesOf({ content }: SplitObject): Promise<number[]> {

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { concat, equal } from '../src/bytes.js';
-import { MailsealError } from '../src/errors.js';
+import type { MailsealError } from '../src/errors.js';
 import { Spool, type SpoolOptions } from '../src/spool.js';
+import { failure } from './helpers/failures.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'spool-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -39,16 +40,6 @@ function inChunks(bytes: Uint8Array, size: number): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
   return chunks;
-}
-
-async function failure(run: () => Promise<unknown> | undefined): Promise<MailsealError> {
-  try {
-    await run();
-  } catch (error) {
-    if (error instanceof MailsealError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 /** Descriptors of temporary files: of this test's folder, also of those that have no name any more. */
