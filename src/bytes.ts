@@ -64,6 +64,21 @@ export function join(pieces: Iterable<Uint8Array>): Uint8Array {
   return parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts);
 }
 
+/** The octets of chunks in one array: all of them, or the chunks that bring at least `enough`. */
+export async function gather(
+  chunks: AsyncIterable<Uint8Array>,
+  enough = Number.POSITIVE_INFINITY,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+    length += chunk.length;
+    if (length >= enough) break;
+  }
+  return concat(parts);
+}
+
 /** Octets gathered into one array, which grows. Whoever adds them bounds its length. */
 export class Gathered {
   private octets = Buffer.alloc(0);

@@ -4,8 +4,8 @@
  * hold; why they don't is not told. The key is the message's content key, or one that is bound to the cipher (RFC 9709).
  * Used by opening.ts, enveloping.ts and encrypted.ts.
  */
-import { type Cipher, createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
-import { concat, inPieces, type Pieces, plain, utf8, wipe } from '../bytes.js';
+import { createCipheriv, createDecipheriv, type DecipherGCM, hkdfSync } from 'node:crypto';
+import { concat, gather, inPieces, type Pieces, plain, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCbc } from '../wasm.js';
 import { type Authentication, type ContentCipher, nodeCbc, TAG_LENGTH } from './ciphers.js';
@@ -43,21 +43,14 @@ export function encryptContent(
   content: Uint8Array,
   associated: Uint8Array,
 ): { pieces: Pieces; tag: Uint8Array | undefined } {
-  const key = cipherKey(cipher, contentKey);
-  try {
-    const { iv, tagLength } = cipher;
-    if (tagLength === undefined) {
-      const engine = createCipheriv(nodeCbc(cipher.name), key, iv);
-      const byteLength = content.length + iv.length - (content.length % iv.length);
-      return { pieces: { byteLength, [Symbol.iterator]: () => encrypted(engine, content) }, tag: undefined };
-    }
-    const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
-    engine.setAAD(associated, { plaintextLength: content.length });
-    const pieces = [engine.update(withPlace(content)), engine.final()];
-    return { pieces: inPieces(pieces), tag: engine.getAuthTag() };
-  } finally {
-    if (key !== contentKey) wipe(key);
+  const { iv, mode } = cipher;
+  const encryptor = encryptorOf(cipher, contentKey, associated, content.length);
+  if (mode === 'cbc') {
+    const byteLength = content.length + iv.length - (content.length % iv.length);
+    return { pieces: { byteLength, [Symbol.iterator]: () => encrypted(encryptor, content) }, tag: undefined };
   }
+  const pieces = [encryptor.update(withPlace(content)), encryptor.final()];
+  return { pieces: inPieces(pieces), tag: encryptor.tag() };
 }
 
 /** Encrypts content that comes in chunks. */
@@ -67,7 +60,7 @@ export interface ContentEncryptor {
   /** What is left of it. */
   final(): Uint8Array;
   /** After that: of an AEAD cipher. */
-  readonly tag: Uint8Array | undefined;
+  tag(): Uint8Array | undefined;
 }
 
 /**
@@ -79,25 +72,34 @@ export function contentEncryptor(
   contentKey: Uint8Array,
   associated: Uint8Array,
 ): ContentEncryptor {
-  const { name, mode, iv, tagLength } = cipher;
+  const { name, mode } = cipher;
   if (mode === 'ccm') {
     const message = `encrypting with ${name} what does not fit into memory: it has to know the length beforehand`;
     throw new MailsealError('UNSUPPORTED_FEATURE', message);
   }
+  return encryptorOf(cipher, contentKey, associated);
+}
+
+/** @param length octets of the content, for CCM */
+function encryptorOf(
+  cipher: ContentCipher,
+  contentKey: Uint8Array,
+  associated: Uint8Array,
+  length?: number,
+): ContentEncryptor {
+  const { name, iv, tagLength } = cipher;
   const key = cipherKey(cipher, contentKey);
   try {
     if (tagLength === undefined) {
       const engine = createCipheriv(nodeCbc(name), key, iv);
-      return { update: (chunk) => engine.update(chunk), final: () => engine.final(), tag: undefined };
+      return { update: (chunk) => engine.update(chunk), final: () => engine.final(), tag: () => undefined };
     }
     const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
-    engine.setAAD(associated);
+    engine.setAAD(associated, length === undefined ? undefined : { plaintextLength: length });
     return {
       update: (chunk) => engine.update(chunk),
       final: () => engine.final(),
-      get tag() {
-        return engine.getAuthTag();
-      },
+      tag: () => engine.getAuthTag(),
     };
   } finally {
     if (key !== contentKey) wipe(key);
@@ -107,7 +109,7 @@ export function contentEncryptor(
 /** Octets that are encrypted at a time: they are still in the cache when they are encoded. */
 const WINDOW = 1 << 16;
 
-function* encrypted(engine: Cipher, content: Uint8Array): Generator<Uint8Array> {
+function* encrypted(engine: ContentEncryptor, content: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < content.length; at += WINDOW) yield engine.update(content.subarray(at, at + WINDOW));
   yield engine.final();
 }
@@ -167,7 +169,7 @@ export async function opensStored(
   const blockLength = cipher.iv.length;
   if (data.length === 0 || data.length % blockLength !== 0) return false;
   const start = data.length - 2 * blockLength;
-  const end = concat(await gather(data.read(Math.max(0, start))));
+  const end = await gather(data.read(Math.max(0, start)));
   const iv = start < 0 ? cipher.iv : end.subarray(0, blockLength);
   const key = cipherKey(cipher, contentKey);
   try {
@@ -200,7 +202,8 @@ export async function* decryptStored(
   }
 }
 
-const failure = () => new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
+/** The one error of a message that a key was found for. */
+export const decryptionFailed = () => new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
 
 const isFailure = (error: unknown) => error instanceof MailsealError && error.code === 'DECRYPTION_FAILED';
 
@@ -213,7 +216,7 @@ async function* decryptStoredCbc(cipher: ContentCipher, key: Uint8Array, data: S
     held = decrypt(blocks);
   }
   const length = held === undefined ? -1 : unpaddedLength(held, blockLength);
-  if (held === undefined || length < 0) throw failure();
+  if (held === undefined || length < 0) throw decryptionFailed();
   yield held.subarray(0, length);
 }
 
@@ -229,8 +232,8 @@ async function* inBlocks(chunks: AsyncIterable<Uint8Array>, blockLength: number)
 }
 
 async function misplacedTag(data: StoredOctets): Promise<Authentication> {
-  if (data.length < TAG_LENGTH) throw failure();
-  const tag = concat(await gather(data.read(data.length - TAG_LENGTH)));
+  if (data.length < TAG_LENGTH) throw decryptionFailed();
+  const tag = await gather(data.read(data.length - TAG_LENGTH));
   return { tag, associated: new Uint8Array(), end: data.length - TAG_LENGTH };
 }
 
@@ -240,21 +243,19 @@ async function* decryptStoredAead(
   data: StoredOctets,
   { tag, associated, end = data.length }: Authentication,
 ): AsyncGenerator<Uint8Array> {
-  const { name, mode, iv, tagLength } = cipher;
-  if (tag.length !== tagLength) throw failure();
+  const { name, mode, tagLength } = cipher;
+  if (tag.length !== tagLength) throw decryptionFailed();
   if (mode === 'ccm') {
     if (data.length > MAX_CCM) {
       const message = `${data.length} octets of ${name}, which has to be in memory in one piece; the limit is ${MAX_CCM}`;
       throw new MailsealError('LIMIT_LENGTH', message);
     }
-    const content = decryptAead(cipher, key, concat(await gather(data.read(0, end))), { tag, associated });
-    if (content === undefined) throw failure();
+    const content = decryptAead(cipher, key, await gather(data.read(0, end)), { tag, associated });
+    if (content === undefined) throw decryptionFailed();
     yield content;
     return;
   }
-  const engine = createDecipheriv(nodeAead(cipher), key, iv, { authTagLength: tag.length });
-  engine.setAuthTag(tag);
-  engine.setAAD(associated);
+  const engine = aeadDecipher(cipher, key, { tag, associated });
   let held: Uint8Array | undefined;
   for await (const chunk of data.read(0, end)) {
     if (held !== undefined) yield held;
@@ -264,15 +265,22 @@ async function* decryptStoredAead(
     engine.final();
   } catch {
     wipe(held);
-    throw failure();
+    throw decryptionFailed();
   }
   if (held !== undefined) yield held;
 }
 
-async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
-  const gathered: Uint8Array[] = [];
-  for await (const chunk of chunks) gathered.push(chunk);
-  return gathered;
+/** @param length octets of the ciphertext, for CCM */
+function aeadDecipher(
+  cipher: ContentCipher,
+  key: Uint8Array,
+  { tag, associated }: Authentication,
+  length?: number,
+): DecipherGCM {
+  const engine = createDecipheriv(nodeAead(cipher), key, cipher.iv, { authTagLength: tag.length });
+  engine.setAuthTag(tag);
+  engine.setAAD(associated, length === undefined ? undefined : { plaintextLength: length });
+  return engine;
 }
 
 function decryptAead(
@@ -284,9 +292,7 @@ function decryptAead(
   const { iv, mode } = cipher;
   if (tag.length !== cipher.tagLength) return undefined;
   if (mode === 'ccm' && data.length >= 2 ** (8 * (15 - iv.length))) return undefined;
-  const engine = createDecipheriv(nodeAead(cipher), key, iv, { authTagLength: tag.length });
-  engine.setAuthTag(tag);
-  engine.setAAD(associated, { plaintextLength: data.length });
+  const engine = aeadDecipher(cipher, key, { tag, associated }, data.length);
   let content: Uint8Array | undefined;
   try {
     content = engine.update(withPlace(data)); // CCM checks its tag here, as it is given all of the content

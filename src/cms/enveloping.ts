@@ -104,7 +104,7 @@ export function envelopeStream(options: EncryptOptions): EnvelopeStream {
       contentType: type,
       before: around().before,
       encryptor,
-      after: () => around(encryptor.tag).after,
+      after: () => around(encryptor.tag()).after,
     };
   });
 }

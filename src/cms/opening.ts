@@ -7,7 +7,7 @@
  * Exported by enveloped.ts.
  */
 import { copy, wipe } from '../bytes.js';
-import { type ErrorCode, MailsealError } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
 import { type Open, type Opener, openWith } from './attempts.js';
 import {
   type Authentication,
@@ -15,7 +15,13 @@ import {
   type ContentCipherName,
   readContentCipher,
 } from './ciphers.js';
-import { decryptContent, decryptStored, opensStored, type StoredOctets } from './contentcrypto.js';
+import {
+  decryptContent,
+  decryptionFailed,
+  decryptStored,
+  opensStored,
+  type StoredOctets,
+} from './contentcrypto.js';
 import type { AuthEnvelopedData, EnvelopedData } from './enveloped.js';
 import type { KeyFinder } from './recipients.js';
 import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
@@ -117,7 +123,7 @@ async function unlock<T>(
   open: Open<T>,
 ): Promise<Omit<DecryptedContent, 'content'> & { opened: T }> {
   const found = await openWith(enveloped, keys, secrets, [cipher.keyLength], open);
-  if (found === undefined) throw new MailsealError('DECRYPTION_FAILED', 'the message does not decrypt');
+  if (found === undefined) throw decryptionFailed();
   const { opener, opened } = found;
   const { contentType } = enveloped;
   const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';

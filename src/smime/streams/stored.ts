@@ -2,7 +2,7 @@
  * Content that is kept until it may be given out, and how it is given out. Used by verify.ts, decrypt.ts and decompress.ts.
  */
 import type { Readable } from 'node:stream';
-import { concat } from '../../bytes.js';
+import { gather } from '../../bytes.js';
 import { Spool } from '../../spool.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
 import { tryJoin } from '../message.js';
@@ -45,16 +45,8 @@ export async function store<T>(
 const BEGINNING = MAX_HEADER_LENGTH + (1 << 16);
 
 /** The first octets of content, as many as a header can have and some more. */
-export async function beginningOf(octets: AsyncGenerator<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of octets) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= BEGINNING) break;
-  }
-  return concat(chunks);
-}
+export const beginningOf = (octets: AsyncGenerator<Uint8Array>): Promise<Uint8Array> =>
+  gather(octets, BEGINNING);
 
 type Octets = () => AsyncGenerator<Uint8Array>;
 
