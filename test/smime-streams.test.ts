@@ -8,6 +8,8 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { OID } from '../src/asn1/oids.js';
+import { writeDer } from '../src/asn1/write.js';
 import { concat, latin1, utf8, writePem } from '../src/bytes.js';
 import { ENCRYPTION_CIPHERS, type EncryptionCipher } from '../src/cms/ciphers.js';
 import { describeIdentifier } from '../src/cms/identifiers.js';
@@ -583,6 +585,26 @@ describe('limits and arguments', () => {
     const limited = () => decompress(chunked(message, 4096), { ...settings, maxLength: 100_000 });
     expect((await failure(limited)).code).toBe('LIMIT_LENGTH');
     expect(leftIn(spool.directory)).toEqual([]);
+  });
+
+  it('compressed content that is no string of octets has to fit into memory', async () => {
+    const object = writeDer((w) =>
+      w.sequence((w) => {
+        w.oid(OID.compressedData);
+        w.explicit(0, (w) =>
+          w.sequence((w) => {
+            w.integer(0);
+            w.sequence((w) => w.oid(OID.zlibCompress));
+            w.sequence((w) => {
+              w.oid(OID.signedData);
+              w.explicit(0, (w) => w.sequence((w) => w.integer(1)));
+            });
+          }),
+        );
+      }),
+    );
+    expect((await failure(() => decompress(chunked(object, 100), onDisk()))).code).toBe('LIMIT_LENGTH');
+    expect((await failure(() => decompress(chunked(object, 100)))).code).toBe('CMS_MALFORMED');
   });
 
   it('PEM has to fit into memory', async () => {

@@ -40,12 +40,12 @@ export function readContentInfo(input: Uint8Array | DerNode): ContentInfo {
 /** The content of a ContentInfo whose type has to be `oid`. @throws MailsealError UNSUPPORTED_FEATURE with its OID */
 export function contentOfType(info: ContentInfo, oid: string): DerNode {
   if (info.contentType === oid) return info.content;
-  throw info.content.fail(
-    'UNSUPPORTED_FEATURE',
-    `${describeOid(info.contentType)}, where ${describeOid(oid)} is wanted`,
-    { oid: info.contentType },
-  );
+  throw info.content.fail('UNSUPPORTED_FEATURE', otherType(info.contentType, oid), { oid: info.contentType });
 }
+
+/** What is wrong with a CMS object of one type where one of another is wanted; both are dotted OIDs. */
+export const otherType = (found: string, wanted: string): string =>
+  `${describeOid(found)}, where ${describeOid(wanted)} is wanted`;
 
 export interface EncapsulatedContentInfo {
   /** Dotted OID. */

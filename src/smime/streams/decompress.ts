@@ -4,25 +4,19 @@
  */
 import { pipeline, Readable } from 'node:stream';
 import { createInflate } from 'node:zlib';
-import { describeOid, OID } from '../../asn1/oids.js';
-import type { SplitObject } from '../../asn1/split.js';
+import { OID } from '../../asn1/oids.js';
 import {
   checkedMaxLength,
   type DecompressOptions,
   grownLimit,
   readCompressed,
 } from '../../cms/compressed.js';
-import { contentOfType } from '../../cms/content.js';
+import { type ContentInfo, contentOfType, otherType } from '../../cms/content.js';
 import { MailsealError } from '../../errors.js';
+import type { SpoolOptions } from '../../spool.js';
 import { splitMessage } from '../build.js';
 import { type Decompressed, decompress } from '../compress.js';
-import {
-  type CheckedSettings,
-  Incoming,
-  type MessageStream,
-  receive,
-  type StreamOptions,
-} from './incoming.js';
+import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
 import { readHead, readSkeleton, readStreamedInput } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
@@ -46,7 +40,7 @@ export function decompressStream(
   options: DecompressOptions & StreamOptions = {},
 ): Promise<DecompressedStream> {
   const maxLength = checkedMaxLength(options, MOST);
-  const whole = async (octets: Uint8Array, settings: CheckedSettings): Promise<DecompressedStream> => {
+  const whole = async (octets: Uint8Array, settings: SpoolOptions): Promise<DecompressedStream> => {
     const fits = Math.min(maxLength, Math.max(settings.memory, 1), MOST_IN_MEMORY);
     try {
       const opened = await decompress(octets, { maxLength: fits });
@@ -65,18 +59,28 @@ export function decompressStream(
 
 async function decompressLong(
   incoming: Incoming,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   maxLength: number,
 ): Promise<DecompressedStream> {
   const input = await readStreamedInput(incoming);
-  if (input.kind === 'multipart-signed') throw notCompressed(OID.signedData);
+  if (input.kind === 'multipart-signed') {
+    throw new MailsealError('UNSUPPORTED_FEATURE', otherType(OID.signedData, OID.compressedData), {
+      oid: OID.signedData,
+    });
+  }
   const { object, mail } = input;
-  if (object.contentType !== OID.compressedData) throw notCompressed(object.contentType);
-  const read = () => readSkeleton(object, (info) => readCompressed(contentOfType(info, OID.compressedData)));
-  if (object.content === undefined) await read(); // which says why
-  readHead(object, (info) => readCompressed(info.content));
-  return store(inflated(object, maxLength), settings, async (spool) => {
-    const { contentType } = await read();
+  const compressed = (info: ContentInfo) => contentOfType(info, OID.compressedData);
+  const read = (info: ContentInfo) => readCompressed(compressed(info));
+  if (object.content === undefined) {
+    throw await readSkeleton(object, (info) => {
+      read(info); // may say why
+      const message = 'a compressed message that has to fit into memory (option spool.memory)';
+      return compressed(info).fail('LIMIT_LENGTH', message);
+    });
+  }
+  readHead(object, read);
+  return store(inflated(object.content, maxLength), settings, async (spool) => {
+    const { contentType } = await readSkeleton(object, read);
     const content = () => spool.read();
     const close = () => spool.close();
     const isEntity = mail !== undefined && contentType === OID.data;
@@ -87,13 +91,7 @@ async function decompressLong(
   });
 }
 
-function notCompressed(oid: string): MailsealError {
-  const message = `${describeOid(oid)}, where ${describeOid(OID.compressedData)} is wanted`;
-  return new MailsealError('UNSUPPORTED_FEATURE', message, { oid });
-}
-
-async function* inflated({ content }: SplitObject, maxLength: number): AsyncGenerator<Uint8Array> {
-  if (content === undefined) return;
+async function* inflated(content: AsyncIterable<Uint8Array>, maxLength: number): AsyncGenerator<Uint8Array> {
   let compressed = 0;
   async function* counted(octets: AsyncIterable<Uint8Array>) {
     for await (const chunk of octets) {
