@@ -10,7 +10,7 @@ import { concat } from '../../bytes.js';
 import { AuthEnvelopedData, decryptStoredData, EnvelopedData } from '../../cms/enveloped.js';
 import { SignedData } from '../../cms/signed.js';
 import { MailsealError } from '../../errors.js';
-import type { Spool } from '../../spool.js';
+import type { Spool, SpoolOptions } from '../../spool.js';
 import { splitMessage } from '../build.js';
 import type { Headers } from '../headers.js';
 import { signatureIn } from '../input.js';
@@ -24,13 +24,7 @@ import {
   protectedHeadersIn,
 } from '../protectedheaders.js';
 import { objectOctets } from './base64.js';
-import {
-  type CheckedSettings,
-  Incoming,
-  type MessageStream,
-  receive,
-  type StreamOptions,
-} from './incoming.js';
+import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
 import { readSkeleton, readStreamedInput } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
@@ -54,7 +48,7 @@ export function decryptStream(
 
 async function decryptLong(
   incoming: Incoming,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   options: DecryptOptions,
 ): Promise<DecryptedStream> {
   const { object, mail, finish } = await findEnveloped(incoming, MAX_SIGNED_LAYERS);

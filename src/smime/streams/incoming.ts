@@ -4,8 +4,10 @@
  */
 import { Readable } from 'node:stream';
 import { Gatherer } from '../../asn1/headers.js';
-import { buffer, concat, plain } from '../../bytes.js';
+import { concat, Gathered, plain } from '../../bytes.js';
+import type { SpoolOptions } from '../../spool.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
+import { BlankLine } from './blankline.js';
 
 /**
  * A message as a stream: a Readable of node:stream, or anything else that gives octets. What it has given must not change
@@ -27,16 +29,12 @@ export interface SpoolSettings {
   readonly directory?: string;
 }
 
-export type CheckedSettings = SpoolSettings & Required<Pick<SpoolSettings, 'memory' | 'maxLength'>>;
-
-const CR = 0x0d;
-const LF = 0x0a;
 const EMPTY = new Uint8Array(0);
 
 const DEFAULT_MEMORY = 2 ** 24;
 const DEFAULT_MAX_LENGTH = 2 ** 33;
 
-function checkedSettings(settings: SpoolSettings = {}): CheckedSettings {
+function checkedSettings(settings: SpoolSettings = {}): SpoolOptions {
   const { memory = DEFAULT_MEMORY, maxLength = DEFAULT_MAX_LENGTH } = settings;
   for (const [name, value] of Object.entries({ memory, maxLength })) {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`spool.${name} must be octets`);
@@ -62,8 +60,8 @@ export function assertMessage(message: unknown): asserts message is Uint8Array |
 export async function receive<T>(
   message: MessageStream,
   { spool }: StreamOptions,
-  whole: (message: Uint8Array, settings: CheckedSettings) => Promise<T>,
-  long: (incoming: Incoming, settings: CheckedSettings) => Promise<T>,
+  whole: (message: Uint8Array, settings: SpoolOptions) => Promise<T>,
+  long: (incoming: Incoming, settings: SpoolOptions) => Promise<T>,
 ): Promise<T> {
   const incoming = new Incoming(message);
   return incoming.endedIfFails(async () => {
@@ -146,19 +144,18 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
    * in as many octets as a header may have, so many and a few more; fewer if there are no more.
    */
   async header(): Promise<Uint8Array> {
-    let head: Uint8Array = new Uint8Array();
-    for (;;) {
+    const head = new Gathered();
+    const blank = new BlankLine();
+    while (head.length <= MAX_HEADER_LENGTH) {
       const chunk = this.#ahead.shift() ?? (await this.#pull());
-      if (chunk === undefined) return head;
-      const searchFrom = Math.max(0, head.length - 3);
-      head = head.length === 0 ? chunk : concat([head, chunk]);
-      const end = headerEnd(head, searchFrom);
-      if (end >= 0) {
-        if (end < head.length) this.#ahead.unshift(head.subarray(end));
-        return head.subarray(0, end);
-      }
-      if (head.length > MAX_HEADER_LENGTH) return head;
+      if (chunk === undefined) break;
+      const end = blank.find(chunk);
+      head.add(chunk.subarray(0, end));
+      if (end === undefined) continue;
+      this.unshift(chunk.subarray(end));
+      break;
     }
+    return plain(head.bytes);
   }
 
   /** Octets that come next, before all others. */
@@ -192,16 +189,4 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
     this.#pulled += value.length;
     return plain(value);
   }
-}
-
-/** Behind the first blank line; -1 if there is none. */
-function headerEnd(octets: Uint8Array, from: number): number {
-  const text = buffer(octets);
-  if (text[0] === LF) return 1;
-  if (text[0] === CR && text[1] === LF) return 2;
-  for (let at = text.indexOf(LF, from); at >= 0; at = text.indexOf(LF, at + 1)) {
-    if (text[at + 1] === LF) return at + 2;
-    if (text[at + 1] === CR && text[at + 2] === LF) return at + 3;
-  }
-  return -1;
 }

@@ -9,6 +9,7 @@
  * operations.
  */
 import { Gathered } from '../../bytes.js';
+import type { StoredOctets } from '../../cms/contentcrypto.js';
 import { MailsealError } from '../../errors.js';
 import { LineScanner, scanLines } from '../../wasm.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
@@ -27,6 +28,7 @@ import {
   leafChange,
 } from '../sevenbit.js';
 import { countEscapes } from '../transfer.js';
+import { BlankLine } from './blankline.js';
 import {
   convert,
   fromLenientBase64,
@@ -37,15 +39,11 @@ import {
 } from './codecs.js';
 import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
 
-const LF = 0x0a;
-const CR = 0x0d;
 /** Octets of a header that are looked at: a name may go over the limit. */
 const MAX_LOOK = MAX_HEADER_LENGTH + 1024;
 
 /** What an entity is read from again: a Spool. */
-export interface PreparedSource {
-  read(start?: number, end?: number): AsyncIterable<Uint8Array>;
-}
+type PreparedSource = Pick<StoredOctets, 'read'>;
 
 /** What stands between delimiters and is nothing but octets. */
 interface Stretch extends Range {
@@ -397,27 +395,4 @@ async function isQuotedShorter(text: AsyncIterable<Uint8Array>, length: number):
     if (!isQuoted(escapes, length)) return false;
   }
   return isQuoted(escapes, length);
-}
-
-/** Finds the line without octets that ends a header. */
-class BlankLine {
-  /** Octets of the line so far: none, a CR, or others. */
-  private line: 'empty' | 'CR' | 'text' = 'empty';
-
-  /** The offset behind the blank line, if it ends in this piece. */
-  find(piece: Buffer): number | undefined {
-    for (let at = 0; at < piece.length; ) {
-      const octet = piece[at];
-      if (this.line !== 'text' && octet === LF) return at + 1;
-      if (this.line === 'empty' && octet === CR) {
-        this.line = 'CR';
-        at++;
-        continue;
-      }
-      const lineEnd = piece.indexOf(LF, at);
-      this.line = lineEnd < 0 ? 'text' : 'empty';
-      at = lineEnd < 0 ? piece.length : lineEnd + 1;
-    }
-    return undefined;
-  }
 }

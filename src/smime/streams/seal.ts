@@ -9,6 +9,7 @@ import { compressedAround } from '../../cms/compressed.js';
 import { envelopeStream } from '../../cms/enveloped.js';
 import { planSignatures, signedAround, signedDetached, signPlanned } from '../../cms/signed.js';
 import { MailsealError } from '../../errors.js';
+import type { SpoolOptions } from '../../spool.js';
 import { RunningDigests } from '../../x509/digests.js';
 import { buildMultipartSigned, pkcs7MimeHeader, type SplitMessage, splitMessage } from '../build.js';
 import { compress } from '../compress.js';
@@ -24,13 +25,7 @@ import {
   smimeTypeOf,
 } from '../message.js';
 import { encodeBase64Stream } from './base64.js';
-import {
-  type CheckedSettings,
-  type Incoming,
-  type MessageStream,
-  receive,
-  type StreamOptions,
-} from './incoming.js';
+import { type Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
 import { octetsOf, outgoing, segment } from './outgoing.js';
 import { Preparer } from './prepare.js';
 import { store } from './stored.js';
@@ -138,7 +133,7 @@ interface Prepared {
 
 async function prepare(
   incoming: Incoming,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   split: (head: Uint8Array) => SplitMessage,
 ): Promise<Prepared> {
   const { outer, entity } = split(await incoming.header());

@@ -3,10 +3,9 @@
  */
 import type { Readable } from 'node:stream';
 import { gather } from '../../bytes.js';
-import { Spool } from '../../spool.js';
+import { Spool, type SpoolOptions } from '../../spool.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
 import { tryJoin } from '../message.js';
-import type { CheckedSettings } from './incoming.js';
 import { octetsOf, outgoing } from './outgoing.js';
 
 /** Result of an operation that reads a stream. */
@@ -23,7 +22,7 @@ export interface StreamedContent {
  */
 export async function store<T>(
   octets: AsyncIterable<Uint8Array>,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   use: (spool: Spool) => Promise<T>,
   onChunk?: (chunk: Uint8Array) => void,
 ): Promise<T> {

@@ -8,11 +8,11 @@
 import { Readable } from 'node:stream';
 import { readAlgorithmIdentifier } from '../../asn1/algorithm.js';
 import { Tag } from '../../asn1/tags.js';
+import type { DerNode } from '../../asn1/tape.js';
 import { equal } from '../../bytes.js';
-import type { ContentInfo } from '../../cms/content.js';
 import { SignedData, type SignerResult, verifySigners } from '../../cms/signed.js';
 import { MailsealError, readable } from '../../errors.js';
-import type { Spool } from '../../spool.js';
+import type { Spool, SpoolOptions } from '../../spool.js';
 import { type DigestName, RunningDigests, readSignerDigest } from '../../x509/digests.js';
 import { type Coverage, coverage } from '../coverage.js';
 import { readInput, signatureIn } from '../input.js';
@@ -20,13 +20,7 @@ import { type MimeEntity, parseEntity, tolerant } from '../mime.js';
 import { hasLoneCr as hasLoneCrIn } from '../transfer.js';
 import { judgeMessage, signedDataIn, type Verdict, type VerifyOptions, verify } from '../verify.js';
 import { convert, toCanonical } from './codecs.js';
-import {
-  type CheckedSettings,
-  Incoming,
-  type MessageStream,
-  receive,
-  type StreamOptions,
-} from './incoming.js';
+import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
 import { readHead, readSkeleton, readStreamedInput, type StreamedInput } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, type StreamedContent, store, withStreams } from './stored.js';
@@ -108,13 +102,13 @@ const NOTHING_UNCOVERED: Coverage = { uncovered: { preamble: 0, epilogue: 0, par
 const keep = <T>(
   content: AsyncIterable<Uint8Array>,
   digests: RunningDigests,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   use: (spool: Spool) => Promise<T>,
 ): Promise<T> => store(content, settings, use, (chunk) => digests.update(chunk));
 
 async function verifyLong(
   incoming: Incoming,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
   const input = await readStreamedInput(incoming);
@@ -126,11 +120,11 @@ async function verifyLong(
 async function verifyOpaque(
   { object, mail }: StreamedInput & { kind: 'object' },
   incoming: Incoming,
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
-  readHead(object, signedDataIn); // what is not signed is not kept
-  const digests = new RunningDigests(readHead(object, announcedDigests) ?? []);
+  // What is not signed is not kept.
+  const digests = new RunningDigests(readHead(object, (info) => announcedDigests(signedDataIn(info))) ?? []);
   const read = () => readSkeleton(object, (info) => SignedData.parse(signedDataIn(info)));
   const { content } = object;
   if (content === undefined) {
@@ -168,7 +162,7 @@ async function verifyOpaque(
 
 async function verifyClear(
   { parts, micalg, mail }: StreamedInput & { kind: 'multipart-signed' },
-  settings: CheckedSettings,
+  settings: SpoolOptions,
   options: StreamedVerifyOptions,
 ): Promise<VerdictStream> {
   const digests = new RunningDigests(new Set(micalg.flatMap(digestNamed)));
@@ -205,8 +199,8 @@ function digestNamed(micalg: string): DigestName[] {
 }
 
 /** digestAlgorithms, which stand before the content. */
-function announcedDigests({ content }: ContentInfo): DigestName[] {
-  const reader = content.reader(Tag.SEQUENCE, 'SignedData');
+function announcedDigests(signedData: DerNode): DigestName[] {
+  const reader = signedData.reader(Tag.SEQUENCE, 'SignedData');
   reader.next(Tag.INTEGER, 'version');
   const algorithms = reader.next(Tag.SET, 'digestAlgorithms').children.slice(0, MAX_ANNOUNCED);
   return algorithms.flatMap((node) =>
