@@ -98,7 +98,7 @@ export type Open<T> = (contentKey: Uint8Array) => T | undefined | Promise<T | un
 
 /**
  * Finds the keys for the recipients of a message and tries them, as {@link Attempts.open} does.
- * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for
+ * @throws MailsealError as {@link findAttempts}
  */
 export async function openWith<T>(
   message: Recipients,
@@ -107,16 +107,46 @@ export async function openWith<T>(
   lengths: readonly number[],
   open: Open<T>,
 ): Promise<{ opener: Opener; opened: T } | undefined> {
+  const { attempts, release } = await findAttempts(message, keys, secrets);
+  try {
+    return await attempts.open(lengths, open);
+  } finally {
+    release();
+  }
+}
+
+/** What is to be tried on a message, before any key is used. */
+export interface FoundAttempts {
+  readonly attempts: Attempts;
+  /** To be called when done: what a finder unsealed for this message is wiped. */
+  release(): void;
+}
+
+/**
+ * Asks for the keys of a message's recipients, once for all of them.
+ * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; where nothing of what was found can be tried, the first
+ *   reason
+ */
+export async function findAttempts(
+  message: Recipients,
+  keys: KeyFinder | undefined,
+  secrets: SharedSecrets,
+): Promise<FoundAttempts> {
   const recipients = namedRecipients(message.recipientInfos);
   const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
+  const release = () => {
+    for (const candidate of candidates) candidate.release?.();
+  };
   try {
     const attempts = new Attempts();
     addPrivateKeys(attempts, recipients, candidates);
     addSharedSecrets(attempts, message.recipientInfos, secrets);
     if (!attempts.found) throw needsMlKem(message.recipientInfos) ?? unknownRecipient(message);
-    return await attempts.open(lengths, open);
-  } finally {
-    for (const candidate of candidates) candidate.release?.();
+    attempts.requireAny();
+    return { attempts, release };
+  } catch (error) {
+    release();
+    throw error;
   }
 }
 
@@ -165,20 +195,25 @@ export class Attempts {
     }
   }
 
+  /** @throws MailsealError the first reason why nothing can be tried, where that is so */
+  requireAny(): void {
+    if (this.#list.length === 0 && this.#refused !== undefined) throw this.#refused;
+  }
+
   /**
    * Tries them until one opens the message. CBC content looks right under a wrong key once in 256, so a key that is known to
    * be wrong is not tried, and one that stands in is tried last. Which ones those are depends on secrets: so everything
    * else was done by then, and where nothing opens, as many keys are tried on the content whatever the paddings were.
    * @param lengths octets that the content key can have, the likeliest first
    * @returns undefined if none opens it
-   * @throws MailsealError if nothing opens the message: the first reason why nothing can be tried, or why a key could not be
+   * @throws MailsealError if nothing opens the message: as {@link requireAny}, or the first reason why a key could not be
    *   used, as {@link Attempt.unwrap}
    */
   async open<T>(
     lengths: readonly number[],
     open: Open<T>,
   ): Promise<{ opener: Opener; opened: T } | undefined> {
-    if (this.#list.length === 0 && this.#refused !== undefined) throw this.#refused;
+    this.requireAny();
     let unusable: unknown;
     const groups = this.#list.filter(({ checksItself }) => checksItself).map((attempt) => [attempt]);
     groups.push(this.#list.filter(({ checksItself }) => !checksItself));

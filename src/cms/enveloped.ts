@@ -8,7 +8,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import type { DerNode, DerReader } from '../asn1/tape.js';
 import { readOctets, readOid, readSmallInteger } from '../asn1/values.js';
 import { type Attribute, readAttributes, signedAttributesDer, valuesOf } from './attributes.js';
-import { type EncryptedContentInfo, readEncryptedContentInfo } from './content.js';
+import { type ContentInfo, type EncryptedContentInfo, readEncryptedContentInfo } from './content.js';
 import { type RecipientInfo, type Recipients, readRecipientInfos } from './recipientinfo.js';
 
 export { type KeyEncryptionName, MAX_KEY_TRIALS, type Opener } from './attempts.js';
@@ -18,6 +18,8 @@ export {
   type DecryptedStored,
   decryptEnvelopedData,
   decryptStoredData,
+  findOpening,
+  type Opening,
   type Remark,
 } from './opening.js';
 export { unknownRecipient } from './recipientinfo.js';
@@ -80,6 +82,22 @@ export class AuthEnvelopedData extends Enveloped {
   /** @param node the content of a ContentInfo of type authEnvelopedData. @throws MailsealError ASN1_*, CMS_MALFORMED */
   static parse(node: DerNode): AuthEnvelopedData {
     return new AuthEnvelopedData(node);
+  }
+}
+
+/** Either kind up to its encrypted content, of a message that has not come any further. */
+export class EnvelopedHead extends Enveloped {
+  readonly place: 'EnvelopedData' | 'AuthEnvelopedData';
+
+  private constructor(node: DerNode, place: EnvelopedHead['place']) {
+    super(node, node.reader(Tag.SEQUENCE, place), 'encryptedContentInfo');
+    this.place = place;
+  }
+
+  /** @param info of one of the two types. @throws MailsealError ASN1_*, CMS_MALFORMED */
+  static parse({ contentType, content }: ContentInfo): EnvelopedHead {
+    const isPlain = contentType === OID.envelopedData;
+    return new EnvelopedHead(content, isPlain ? 'EnvelopedData' : 'AuthEnvelopedData');
   }
 }
 

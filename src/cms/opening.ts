@@ -8,7 +8,7 @@
  */
 import { copy, wipe } from '../bytes.js';
 import type { ErrorCode } from '../errors.js';
-import { type Open, type Opener, openWith } from './attempts.js';
+import { type FoundAttempts, findAttempts, type Open, type Opener } from './attempts.js';
 import {
   type Authentication,
   type ContentCipher,
@@ -22,7 +22,7 @@ import {
   opensStored,
   type StoredOctets,
 } from './contentcrypto.js';
-import type { AuthEnvelopedData, EnvelopedData } from './enveloped.js';
+import type { AuthEnvelopedData, Enveloped, EnvelopedData, EnvelopedHead } from './enveloped.js';
 import type { KeyFinder } from './recipients.js';
 import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
 
@@ -55,10 +55,15 @@ export async function decryptEnvelopedData(
 ): Promise<DecryptedContent> {
   const locked = inspect(enveloped, secrets);
   const { cipher, authentication, encryptedContent } = locked;
-  const { opened, ...how } = await unlock(locked, keys, secrets, (key) =>
-    decryptContent(cipher, key, encryptedContent, authentication),
-  );
-  return { content: opened, ...how };
+  const found = await findAttempts(enveloped, keys, secrets);
+  try {
+    const { opened, ...how } = await unlock(locked, found, (key) =>
+      decryptContent(cipher, key, encryptedContent, authentication),
+    );
+    return { content: opened, ...how };
+  } finally {
+    found.release();
+  }
 }
 
 export interface DecryptedStored extends Omit<DecryptedContent, 'content'> {
@@ -68,21 +73,39 @@ export interface DecryptedStored extends Omit<DecryptedContent, 'content'> {
   close(): void;
 }
 
+/** What is to be tried on a message of which no more than the head is there. */
+export type Opening = FoundAttempts;
+
 /**
- * The same for content that is stored: nothing of it is given out before all of it is known to open.
+ * All that can be said of a message before its content has come, and the keys for it.
+ * @param head with an empty string for its encrypted content
+ * @throws MailsealError as {@link decryptEnvelopedData}, but for what comes of using a key, and of the tag
+ */
+export async function findOpening(
+  head: EnvelopedHead,
+  keys: KeyFinder | undefined,
+  secrets: SharedSecrets,
+): Promise<Opening> {
+  inspectHead(head, head.place, secrets);
+  return findAttempts(head, keys, secrets);
+}
+
+/**
+ * Opens a message whose content is stored: nothing of it is given out before all of it is known to open.
  * @param enveloped with an empty string for its encrypted content
  * @param data the encrypted content
- * @throws MailsealError LIMIT_LENGTH too, for AES-CCM content that is too long
+ * @param opening of the same message; the caller releases it
+ * @throws MailsealError as {@link decryptEnvelopedData}; LIMIT_LENGTH too, for AES-CCM content that is too long
  */
 export async function decryptStoredData(
   enveloped: EnvelopedData | AuthEnvelopedData,
   data: StoredOctets,
-  keys: KeyFinder | undefined,
-  secrets: SharedSecrets = {},
+  opening: Opening,
+  secrets: SharedSecrets,
 ): Promise<DecryptedStored> {
   const locked = inspect(enveloped, secrets);
   const { cipher, authentication } = locked;
-  const { opened: key, ...how } = await unlock(locked, keys, secrets, async (contentKey) => {
+  const { opened: key, ...how } = await unlock(locked, opening, async (contentKey) => {
     const opens = await opensStored(cipher, contentKey, data, authentication);
     return opens ? copy(contentKey) : undefined;
   });
@@ -102,13 +125,8 @@ interface Locked {
 }
 
 function inspect(enveloped: EnvelopedData | AuthEnvelopedData, secrets: SharedSecrets): Locked {
-  checkSecrets(secrets);
   const place = 'mac' in enveloped ? 'AuthEnvelopedData' : 'EnvelopedData';
-  const cipher = readContentCipher(enveloped.contentEncryptionAlgorithm, place);
-  const { encryptedContent } = enveloped;
-  if (encryptedContent === undefined) {
-    throw enveloped.node.fail('UNSUPPORTED_FEATURE', `${place} whose encrypted content is elsewhere`);
-  }
+  const { cipher, encryptedContent } = inspectHead(enveloped, place, secrets);
   const authentication =
     'mac' in enveloped
       ? { tag: checkedTag(enveloped, cipher), associated: enveloped.authenticated }
@@ -116,13 +134,24 @@ function inspect(enveloped: EnvelopedData | AuthEnvelopedData, secrets: SharedSe
   return { enveloped, cipher, encryptedContent, authentication };
 }
 
+function inspectHead(
+  enveloped: Enveloped,
+  place: EnvelopedHead['place'],
+  secrets: SharedSecrets,
+): Pick<Locked, 'cipher' | 'encryptedContent'> {
+  checkSecrets(secrets);
+  const cipher = readContentCipher(enveloped.contentEncryptionAlgorithm, place);
+  const { encryptedContent } = enveloped;
+  if (encryptedContent !== undefined) return { cipher, encryptedContent };
+  throw enveloped.node.fail('UNSUPPORTED_FEATURE', `${place} whose encrypted content is elsewhere`);
+}
+
 async function unlock<T>(
   { enveloped, cipher }: Locked,
-  keys: KeyFinder | undefined,
-  secrets: SharedSecrets,
+  { attempts }: FoundAttempts,
   open: Open<T>,
 ): Promise<Omit<DecryptedContent, 'content'> & { opened: T }> {
-  const found = await openWith(enveloped, keys, secrets, [cipher.keyLength], open);
+  const found = await attempts.open([cipher.keyLength], open);
   if (found === undefined) throw decryptionFailed();
   const { opener, opened } = found;
   const { contentType } = enveloped;

@@ -1,13 +1,21 @@
 /**
  * Decrypting messages that come in chunks. Ciphertext is kept until its end, for what authenticates it stands there, and
  * nothing of the content is given out before all of it is known to open. What is on disk meanwhile is ciphertext, encrypted
- * once more. Called through smime/operations.ts.
+ * once more. What stands before it is judged before any of it is kept: so keys are looked up then, and held until its end.
+ * Called through smime/operations.ts.
  */
 import type { Readable } from 'node:stream';
 import { describeOid, OID } from '../../asn1/oids.js';
 import { type SplitObject, splitContentInfo } from '../../asn1/split.js';
 import { concat } from '../../bytes.js';
-import { AuthEnvelopedData, decryptStoredData, EnvelopedData } from '../../cms/enveloped.js';
+import {
+  AuthEnvelopedData,
+  decryptStoredData,
+  EnvelopedData,
+  EnvelopedHead,
+  findOpening,
+  type Opening,
+} from '../../cms/enveloped.js';
 import { SignedData } from '../../cms/signed.js';
 import { MailsealError } from '../../errors.js';
 import type { Spool, SpoolOptions } from '../../spool.js';
@@ -25,7 +33,7 @@ import {
 } from '../protectedheaders.js';
 import { objectOctets } from './base64.js';
 import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
-import { readSkeleton, readStreamedInput } from './input.js';
+import { placed, readHead, readSkeleton, readStreamedInput } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
 
@@ -52,24 +60,45 @@ async function decryptLong(
   options: DecryptOptions,
 ): Promise<DecryptedStream> {
   const { object, mail, finish } = await findEnveloped(incoming, MAX_SIGNED_LAYERS);
-  return store(object.content ?? octetsOf(), settings, async (spool) => {
-    const enveloped = await readSkeleton(object, ({ contentType, content }) =>
-      contentType === OID.envelopedData ? EnvelopedData.parse(content) : AuthEnvelopedData.parse(content),
-    );
-    await finish();
-    const {
-      content,
-      close: wipeKey,
-      ...opened
-    } = await decryptStoredData(enveloped, spool, options.keys, options);
-    try {
-      return await present(opened, mail, content, () => closeAll(wipeKey, spool));
-    } catch (error) {
-      wipeKey();
-      throw error;
-    }
-  });
+  const opening = await findKeys(object, options);
+  try {
+    return await store(object.content ?? octetsOf(), settings, async (spool) => {
+      const enveloped = await readSkeleton(object, ({ contentType, content }) =>
+        contentType === OID.envelopedData ? EnvelopedData.parse(content) : AuthEnvelopedData.parse(content),
+      );
+      await finish();
+      const {
+        content,
+        close: wipeKey,
+        ...opened
+      } = await inPlace(object, decryptStoredData(enveloped, spool, opening, options));
+      try {
+        return await present(opened, mail, content, () => closeAll(wipeKey, spool));
+      } catch (error) {
+        wipeKey();
+        throw error;
+      }
+    });
+  } finally {
+    opening.release();
+  }
 }
+
+/** Everything that stands before the content is judged before any of that is kept: whom it is for, and by which cipher. */
+async function findKeys(object: SplitObject, options: DecryptOptions): Promise<Opening> {
+  try {
+    const head = readHead(object, EnvelopedHead.parse) ?? (await readSkeleton(object, EnvelopedHead.parse));
+    return await inPlace(object, findOpening(head, options.keys, options));
+  } catch (error) {
+    await object.content?.return(undefined);
+    throw error;
+  }
+}
+
+const inPlace = <T>(object: SplitObject, opened: Promise<T>): Promise<T> =>
+  opened.catch((error) => {
+    throw placed(object, error);
+  });
 
 async function closeAll(wipeKey: () => void, spool: Spool): Promise<void> {
   wipeKey();

@@ -84,8 +84,13 @@ function inPlace<T>(object: SplitObject, read: (info: ContentInfo) => T, skeleto
   try {
     return read(readContentInfo(skeleton));
   } catch (error) {
-    if (!(error instanceof MailsealError) || error.offset === undefined) throw error;
-    const { code, message, offset, oid, cause } = error;
-    throw new MailsealError(code, message, { offset: object.place(offset), oid, cause });
+    throw placed(object, error);
   }
+}
+
+/** An error of what was read of an object without its content: its offset becomes one in the object. */
+export function placed(object: SplitObject, error: unknown): unknown {
+  if (!(error instanceof MailsealError) || error.offset === undefined) return error;
+  const { code, message, offset, oid, cause } = error;
+  return new MailsealError(code, message, { offset: object.place(offset), oid, cause });
 }

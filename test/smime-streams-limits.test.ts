@@ -1,0 +1,139 @@
+/**
+ * What streamed operations read at most: no more than they need to say what is wrong, no more than they are allowed to, and
+ * no slower for how it is cut.
+ */
+import { describe, expect, it } from 'vitest';
+import { OID } from '../src/asn1/oids.js';
+import { concat, latin1, utf8 } from '../src/bytes.js';
+import { decrypt, encrypt, type KeyFinder, keyRing, MailsealError, sign } from '../src/index.js';
+import { failure } from './helpers/failures.js';
+import { issueCertificate, person } from './helpers/pki.js';
+
+const ca = issueCertificate({ subject: 'CA', ca: true });
+const alice = person({ subject: 'Alice', emails: ['alice@example.org'], key: 'rsa', issuer: ca });
+const bob = person({ subject: 'Bob', emails: ['bob@example.org'], key: 'rsa', issuer: ca });
+const keys = keyRing({ entries: [alice] });
+const signers = [alice];
+/** Nothing fits into memory. */
+const streamed = { spool: { memory: 0 } };
+
+const LENGTH = 2_000_000;
+const MAIL = utf8(
+  `From: alice@example.org\r\nContent-Type: text/plain\r\n\r\n${`${'y'.repeat(70)}\r\n`.repeat(LENGTH / 72)}`,
+);
+
+/** A message in chunks of 16 KiB, which counts what is read of it. */
+function counted(message: Uint8Array) {
+  const seen = { read: 0, ended: false };
+  async function* stream() {
+    try {
+      for (let at = 0; at < message.length; at += 1 << 14) {
+        const chunk = message.subarray(at, at + (1 << 14));
+        seen.read += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      seen.ended = true;
+    }
+  }
+  return { seen, stream: stream() };
+}
+
+describe('what stands before encrypted content is judged before that is read', () => {
+  const CBC = encrypt(MAIL, { recipients: [bob.certificate] });
+  const GCM = encrypt(MAIL, { recipients: [bob.certificate], cipher: 'aes256-gcm' });
+  const replaced = (octets: Uint8Array, from: string, to: string) => {
+    const text = Buffer.from(octets).toString('hex');
+    if (!text.includes(from)) throw new Error('nothing to replace');
+    return new Uint8Array(Buffer.from(text.replace(from, to), 'hex'));
+  };
+  const cmsOf = async (mail: Promise<Uint8Array>) =>
+    new Uint8Array(Buffer.from(latin1(await mail).split('\r\n\r\n')[1] as string, 'base64'));
+
+  const rows: [string, string, () => Promise<Uint8Array>][] = [
+    ['EnvelopedData for somebody else', 'RECIPIENT_UNKNOWN', () => CBC],
+    ['AuthEnvelopedData for somebody else', 'RECIPIENT_UNKNOWN', () => GCM],
+    ['the same, signed', 'RECIPIENT_UNKNOWN', async () => sign(await CBC, { signers })],
+    [
+      'the same, signed opaquely',
+      'RECIPIENT_UNKNOWN',
+      async () => sign(await GCM, { signers, detached: false }),
+    ],
+    // AES-256-CBC becomes id-aes 43, which is nothing.
+    [
+      'an unknown cipher',
+      'UNSUPPORTED_ALGORITHM',
+      async () => replaced(await cmsOf(CBC), '60864801650304012a', '60864801650304012b'),
+    ],
+    // AES-256-GCM with a nonce of 12 octets, said to be one of 11.
+    [
+      'parameters that are none',
+      'ASN1_UNEXPECTED',
+      async () => replaced(await cmsOf(GCM), '60864801650304012e30', '60864801650304012e31'),
+    ],
+    // RSAES-PKCS1-v1_5 becomes pkcs-1 15, which no key is for.
+    [
+      'an unknown key transport',
+      'UNSUPPORTED_ALGORITHM',
+      async () =>
+        replaced(
+          await cmsOf(encrypt(MAIL, { recipients: [alice.certificate] })),
+          '2a864886f70d0101010500',
+          '2a864886f70d01010f0500',
+        ),
+    ],
+    ['signed, not encrypted', 'NOT_ENCRYPTED', () => sign(MAIL, { signers })],
+  ];
+  it.each(rows)('%s: %s', async (_, code, make) => {
+    const message = await make();
+    const { seen, stream } = counted(message);
+    const told = await failure(() => decrypt(stream, { keys, ...streamed }));
+    const inMemory = await failure(() => decrypt(message, { keys }));
+    expect(told).toMatchObject({ code, message: inMemory.message });
+    expect(told.offset).toBe(inMemory.offset);
+    expect(inMemory.code).toBe(code);
+    expect(seen.read).toBeLessThan(1 << 18);
+    expect(message.length).toBeGreaterThan(LENGTH);
+    expect(seen.ended).toBe(true);
+  });
+
+  it('keys are looked up once, and released when the message is read, or fails', async () => {
+    const mail = await encrypt(MAIL, { recipients: [alice.certificate], cipher: 'aes256-gcm' });
+    const calls: string[] = [];
+    const finder: KeyFinder = {
+      async find(recipients) {
+        calls.push('find');
+        const found = await keys.find(recipients);
+        return found.map((candidate) => ({ ...candidate, release: () => void calls.push('release') }));
+      },
+    };
+    const opened = await decrypt(counted(mail).stream, { keys: finder, ...streamed });
+    await opened.close();
+    expect(calls).toEqual(['find', 'release']);
+    for (const [broken, code] of [
+      [mail.subarray(0, -5001), 'MIME_MALFORMED'],
+      [
+        utf8(
+          latin1(mail).replace(
+            /(.{30}\r\n)(.)(.*\r\n){3}$/,
+            (_, a, b, c) => `${a}${b === 'A' ? 'B' : 'A'}${c}`,
+          ),
+        ),
+        'DECRYPTION_FAILED',
+      ],
+    ] as const) {
+      calls.length = 0;
+      const told = await failure(() => decrypt(counted(broken).stream, { keys: finder, ...streamed }));
+      expect(told.code).toBe(code);
+      expect(calls).toEqual(['find', 'release']);
+    }
+  });
+
+  it('what a look-up fails with is told at once', async () => {
+    const finder: KeyFinder = { find: () => Promise.reject(new Error('no connection')) };
+    const { seen, stream } = counted(await CBC);
+    await expect(decrypt(stream, { keys: finder, ...streamed })).rejects.toThrow('no connection');
+    expect(seen.read).toBeLessThan(1 << 18);
+    expect(seen.ended).toBe(true);
+  });
+});
