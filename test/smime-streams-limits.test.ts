@@ -3,9 +3,8 @@
  * no slower for how it is cut.
  */
 import { describe, expect, it } from 'vitest';
-import { OID } from '../src/asn1/oids.js';
-import { concat, latin1, utf8 } from '../src/bytes.js';
-import { decrypt, encrypt, type KeyFinder, keyRing, MailsealError, sign } from '../src/index.js';
+import { latin1, utf8 } from '../src/bytes.js';
+import { decrypt, encrypt, type KeyFinder, keyRing, sign } from '../src/index.js';
 import { failure } from './helpers/failures.js';
 import { issueCertificate, person } from './helpers/pki.js';
 
@@ -110,17 +109,12 @@ describe('what stands before encrypted content is judged before that is read', (
     const opened = await decrypt(counted(mail).stream, { keys: finder, ...streamed });
     await opened.close();
     expect(calls).toEqual(['find', 'release']);
+    const changed = new Uint8Array(mail);
+    const place = changed.findIndex((octet, i) => i > LENGTH && octet === 0x41);
+    changed[place] = 0x42;
     for (const [broken, code] of [
       [mail.subarray(0, -5001), 'MIME_MALFORMED'],
-      [
-        utf8(
-          latin1(mail).replace(
-            /(.{30}\r\n)(.)(.*\r\n){3}$/,
-            (_, a, b, c) => `${a}${b === 'A' ? 'B' : 'A'}${c}`,
-          ),
-        ),
-        'DECRYPTION_FAILED',
-      ],
+      [changed, 'DECRYPTION_FAILED'],
     ] as const) {
       calls.length = 0;
       const told = await failure(() => decrypt(counted(broken).stream, { keys: finder, ...streamed }));
