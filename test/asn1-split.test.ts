@@ -263,6 +263,9 @@ function inMemory(bytes: Uint8Array): string {
   }
 }
 
+/** Two codes of one fault: see the head of split.ts. */
+const either = (outcome: string) => outcome.replace(/^ASN1_TRUNCATED/, 'ASN1_BAD_LENGTH');
+
 describe('damage', () => {
   it.each(small)('$name cut off at every octet', async ({ bytes }) => {
     for (const form of [bytes, toBer(bytes, 40)]) {
@@ -272,9 +275,6 @@ describe('damage', () => {
       }
     }
   });
-
-  /** Two codes of one fault: see the head of split.ts. */
-  const either = (outcome: string) => outcome.replace(/^ASN1_TRUNCATED/, 'ASN1_BAD_LENGTH');
 
   const placeOf = (outcome: string) => Number(/^ASN1_\w+ (\d+)$/.exec(outcome)?.[1] ?? -1);
 
@@ -361,6 +361,54 @@ describe('content in segments', () => {
     const [first, ...others] = await sizesOf(whole);
     expect(first).toBeGreaterThan(49_000);
     expect(others.slice(0, -1)).toEqual([50_000, 50_000, 50_000, 50_000, 50_000]);
+  });
+
+  it('nested in any way and damaged, it is refused as in memory, however it is cut', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        string,
+        fc.nat(),
+        fc.integer({ min: 1, max: 255 }),
+        async ([encoded], place, change) => {
+          const bytes = signed(encoded);
+          const at = bytes.length - 8 - (place % (encoded.length + 1));
+          const damaged = bytes.map((octet, i) => (i === at ? octet ^ change : octet));
+          const whole = await streamed(damaged, damaged.length);
+          expect(whole).toBe(await streamed(damaged, 1));
+          const theirs = inMemory(damaged);
+          if (!whole.startsWith('ASN1_UNEXPECTED')) expect(either(whole)).toBe(either(theirs));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  /** One octet each took six hundred times as long as the same octets in one piece. */
+  it.each([
+    ['of one octet', '040141'],
+    ['without octets', '0400'],
+    ['each in a string of its own', '2403040141'],
+    ['each in a string that does not say how long it is', '24800401410000'],
+    ['with a long length', '04850000000001' + '41'],
+  ])('millions of them cost what their octets cost: %s', async (_, unit) => {
+    const length = 1 << 20;
+    const small = signed(
+      indefinite(0x24, new Uint8Array(Buffer.alloc(length - (length % 840), unit, 'hex'))),
+    );
+    const large = signed(
+      indefinite(0x24, ...Array.from({ length: 256 }, () => tlv(0x04, new Uint8Array(4090)))),
+    );
+    let [best, other] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const time = async (bytes: Uint8Array) => {
+      const start = performance.now();
+      await splitAll(cut(bytes, 1 << 16));
+      return performance.now() - start;
+    };
+    for (let i = 0; i < 10; i++) {
+      best = Math.min(best, await time(small));
+      other = Math.min(other, await time(large));
+    }
+    expect(best).toBeLessThan(60 * other);
   });
 
   it('a segment that is no string', async () => {

@@ -7,8 +7,10 @@ import { assertBytes, concat, plain } from '../bytes.js';
 import { type ErrorCode, MailsealError } from '../errors.js';
 import { TapeStatus, tapeError } from '../wasm.js';
 
-/** The longest header: 4 octets of identifier, 9 of length. */
-const MAX_HEADER = 13;
+/** Octets of a length in its long form. */
+export const MAX_LENGTH_OCTETS = 8;
+/** The longest header: 4 octets of identifier, the length and how many octets that has. */
+const MAX_HEADER = 4 + 1 + MAX_LENGTH_OCTETS;
 const EMPTY = new Uint8Array(0);
 
 export interface Header {
@@ -24,6 +26,9 @@ export interface Header {
   /** As they stand in the input. A view. */
   readonly octets: Uint8Array;
 }
+
+/** A value that is being read. */
+export type Level = Pick<Header, 'start' | 'end' | 'indefinite' | 'constructed'>;
 
 /** An error at an offset of the input; what is to be said instead may depend on how long the input is. */
 export class HeaderError extends MailsealError {
@@ -132,6 +137,11 @@ export class Octets {
     return undefined;
   }
 
+  /** What is available. A view. */
+  get here(): Uint8Array {
+    return this.#chunk.subarray(this.#at);
+  }
+
   /** At most so many of the octets that are available. A view. */
   take(most: number): Uint8Array {
     const taken = this.#chunk.subarray(this.#at, this.#at + Math.min(most, this.available));
@@ -218,7 +228,7 @@ export class Octets {
       length = 0;
     } else if (first > 0x80) {
       const octets = first & 127;
-      if (octets > 8) throw HeaderError.of(TapeStatus.BAD_LENGTH, at + shift);
+      if (octets > MAX_LENGTH_OCTETS) throw HeaderError.of(TapeStatus.BAD_LENGTH, at + shift);
       if (at + 1 + octets > stop) return short(1 + octets);
       length = 0;
       for (let i = 0; i < octets; i++) length = length * 256 + (chunk[++at] as number);

@@ -11,8 +11,9 @@
 import { concat, copy, Gathered } from '../bytes.js';
 import { MailsealError, readable } from '../errors.js';
 import { TapeStatus } from '../wasm.js';
-import { Gatherer, type Header, HeaderError, Octets } from './headers.js';
+import { Gatherer, type Header, HeaderError, type Level, Octets } from './headers.js';
 import { OID } from './oids.js';
+import { takeSmallSegments } from './segments.js';
 import { contextConstructed, contextString, describeIdentifier, Tag, tagMatches } from './tags.js';
 import { MAX_DEPTH, parseDer } from './tape.js';
 import { readOid } from './values.js';
@@ -71,9 +72,6 @@ export async function splitContentInfo(source: AsyncIterable<Uint8Array>): Promi
   const splitter = new Splitter(source);
   return splitter.guard(() => splitter.split());
 }
-
-/** A value that is being read. */
-type Level = Pick<Header, 'start' | 'end' | 'indefinite' | 'constructed'>;
 
 const EMPTY = new Uint8Array(0);
 const END_OF_CONTENTS = new Uint8Array(2);
@@ -194,7 +192,7 @@ class Splitter {
       yield EMPTY;
       this.#open.push(content);
       while (this.#open.length > depth) {
-        const part = this.#part(gatherer.room);
+        const part = this.#part(gatherer.room, depth);
         const chunk = part && gatherer.add(part);
         if (chunk !== undefined) yield chunk;
         else if (part === undefined) await this.#more();
@@ -210,14 +208,19 @@ class Splitter {
     }
   }
 
-  /** What is here of the content, at most so many octets; none where a string begins or ends. Undefined if more is needed. */
-  #part(most: number): Uint8Array | undefined {
+  /**
+   * What is here of the content, which is open from `depth` on, at most so many octets; none where a string begins or ends.
+   * Undefined if more is needed.
+   */
+  #part(most: number, depth: number): Uint8Array | undefined {
     const { constructed, end } = this.#open.at(-1) as Level;
     if (!constructed) {
       if (this.#octets.offset === end) this.#open.pop();
       else if (this.#octets.available === 0) return undefined;
       return this.#octets.take(Math.min(end - this.#octets.offset, most));
     }
+    const gathered = takeSmallSegments(this.#octets, this.#open, depth, most);
+    if (gathered !== undefined) return gathered;
     const segment = this.#childHere();
     if (segment === undefined) return undefined;
     if (segment !== null) {
