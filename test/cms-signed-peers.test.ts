@@ -210,9 +210,9 @@ describe.skipIf(!hasOpenssl)('openssl makes certificates whose signatures we ver
   it.each(['ed25519', 'ed448', 'pss-sha256-mgf1-sha1', ...BRAINPOOL])('by %s', (who) => {
     const request = ['req', '-x509', '-key', file(`${who}.key`), '-subj', '/CN=CA', '-days', '30'];
     const made = Certificate.parse(opensslOut([...request, '-outform', 'DER']));
-    const { signatureAlgorithm, publicKey, tbs, signatureValue } = made;
-    expect(verifySignature(signatureAlgorithm, publicKey, tbs, signatureValue)).toBe(true);
-    expect(verifySignature(signatureAlgorithm, publicKey, made.der, signatureValue)).toBe(false);
+    const { signatureScheme, publicKey, tbs, signatureValue } = made;
+    expect(verifySignature(signatureScheme, publicKey, tbs, signatureValue)).toBe(true);
+    expect(verifySignature(signatureScheme, publicKey, made.der, signatureValue)).toBe(false);
   });
 });
 

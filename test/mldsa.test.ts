@@ -81,9 +81,9 @@ describe.skipIf(!hasMlDsa())('with the ML-DSA of this Node.js', () => {
     });
 
     it('the certificate of RFC 9881 is signed by itself', () => {
-      const { signatureAlgorithm, publicKey, tbs, signatureValue, der } = certificateOf(name);
-      expect(verifySignature(signatureAlgorithm, publicKey, tbs, signatureValue)).toBe(true);
-      expect(verifySignature(signatureAlgorithm, publicKey, der, signatureValue)).toBe(false);
+      const { signatureScheme, publicKey, tbs, signatureValue, der } = certificateOf(name);
+      expect(verifySignature(signatureScheme, publicKey, tbs, signatureValue)).toBe(true);
+      expect(verifySignature(signatureScheme, publicKey, der, signatureValue)).toBe(false);
     });
 
     it("each form of RFC 9881's private key is that of its certificate, and signs", () => {

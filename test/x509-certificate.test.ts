@@ -19,10 +19,10 @@ function issue(input: Partial<Parameters<typeof issueCertificate>[0]> = {}): Cer
   return Certificate.parse(issueCertificate({ subject: 'Subject', ...input }).certificate);
 }
 
-/** Every getter, so that whatever one of them refuses comes out. */
+/** Every getter, so that whatever one of them refuses comes out; but signatures of all kinds, which are for x509-signature. */
 function readAll(certificate: Certificate): void {
   for (const key of Object.keys(Object.getOwnPropertyDescriptors(Certificate.prototype))) {
-    void (certificate as unknown as Record<string, unknown>)[key];
+    if (key !== 'signatureScheme') void (certificate as unknown as Record<string, unknown>)[key];
   }
   void [certificate.subject.toString(), certificate.issuer.canonical];
 }

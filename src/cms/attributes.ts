@@ -11,7 +11,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
 import { type DerWriter, derHeader, writeDer } from '../asn1/write.js';
-import { buffer, concat, copy, equal } from '../bytes.js';
+import { compare, concat, copy, equal } from '../bytes.js';
 import { type ErrorCode, MailsealError, readable } from '../errors.js';
 import type { CertificateIdentifier } from './identifiers.js';
 import {
@@ -209,7 +209,7 @@ export function asReceived(node: DerNode): Uint8Array {
 function isSorted(nodes: readonly DerNode[]): boolean {
   return nodes.every((node, i) => {
     const next = nodes[i + 1];
-    return next === undefined || buffer(node.bytes).compare(next.bytes) <= 0;
+    return next === undefined || compare(node.bytes, next.bytes) <= 0;
   });
 }
 
@@ -227,7 +227,7 @@ function toDer(node: DerNode): Uint8Array {
   }
   if (node.tagClass === 0 && STRING_TAGS.has(node.tagNumber)) return stringToDer(node);
   const children = node.children.map(toDer);
-  if (node.is(Tag.SET)) children.sort((a, b) => buffer(a).compare(b));
+  if (node.is(Tag.SET)) children.sort(compare);
   return encode(node, concat(children));
 }
 

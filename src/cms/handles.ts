@@ -16,7 +16,7 @@ import { curveOf, rawPoint } from '../x509/curves.js';
 import { computeDigest } from '../x509/digests.js';
 import type { HandleDecryption, HandleSignature, KeyHandle, PublicKey } from '../x509/keys.js';
 import { readRsaPublic } from '../x509/rsa.js';
-import { type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
+import { type SignatureScheme, verifySignature } from '../x509/signature.js';
 import { type KeyEncapsulation, unwrapWithShared } from './kem.js';
 import { type KeyAgreement, publicKeyLike, unwrapWithSecret } from './keyagreement.js';
 import { type KeyTransport, ofLengths, unpadTransported } from './keytransport.js';
@@ -46,7 +46,7 @@ export async function signWithHandle(
     throw unavailable(`the key handle of ${certificate.subject} did not sign`, cause);
   }
   if (plan.kind === 'ecdsa') signature = ecdsaDer(signature, handle.publicKey);
-  if (!verifyWithScheme(schemeOf(plan), handle.publicKey, data, signature)) {
+  if (!verifySignature(schemeOf(plan), handle.publicKey, data, signature)) {
     const message = `the key handle of ${certificate.subject} made a signature that does not match its public key`;
     throw new MailsealError('KEY_MISMATCH', message);
   }

@@ -34,10 +34,12 @@ export function readCapabilities(node: DerNode): SmimeCapability[] {
   return items.map((item) => {
     const reader = item.reader(Tag.SEQUENCE, 'SMIMECapability');
     const oid = readOid(reader.next(Tag.OID, 'capabilityID'));
-    const parameters = reader.more ? copy(reader.any('parameters').bytes) : undefined;
-    reader.end();
+    const capability: { oid: string; name?: string; parameters?: Uint8Array } = { oid };
     const name = oidName(oid);
-    return { oid, ...(name && { name }), ...(parameters && { parameters }) };
+    if (name !== undefined) capability.name = name;
+    if (reader.more) capability.parameters = copy(reader.any('parameters').bytes);
+    reader.end();
+    return capability;
   });
 }
 

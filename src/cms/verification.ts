@@ -12,7 +12,7 @@ import { MailsealError } from '../errors.js';
 import type { Certificate } from '../x509/certificate.js';
 import { type DigestName, digester, isWeakDigest, readSignerDigest } from '../x509/digests.js';
 import { ML_DSA } from '../x509/mldsa.js';
-import { readSignatureAlgorithm, type SignatureScheme, verifyWithScheme } from '../x509/signature.js';
+import { readSignatureAlgorithm, type SignatureScheme, verifySignature } from '../x509/signature.js';
 import { asReceived, looksLikeAttributes, SignedAttributes, signedAttributesDer } from './attributes.js';
 import { type CertificateIdentifier, describeIdentifier, identifies } from './identifiers.js';
 import { SignerInfo } from './signerinfo.js';
@@ -255,7 +255,7 @@ class Verification {
       }
       try {
         const { publicKey } = certificate;
-        if (!verifyWithScheme(scheme, publicKey, data, signature)) continue;
+        if (!verifySignature(scheme, publicKey, data, signature)) continue;
         this.result.certificate = certificate;
         if ((publicKey.modulusLength ?? MIN_STRONG_BITS) < MIN_STRONG_BITS) this.result.weak = true;
         return true;

@@ -7,7 +7,7 @@
  * Called by verify.ts, protectedheaders.ts and headerpolicy.ts, for encoded words by mime.ts and legacydisplay.ts.
  */
 import { normalizeEmail } from '../x509/name.js';
-import { decodeCharset, type Headers } from './headers.js';
+import { decodeCharset, type HeaderField, type Headers } from './headers.js';
 
 export interface Mailbox {
   /** local-part@domain: domain in lower case, quotes only where the local part needs them. */
@@ -41,10 +41,12 @@ export const MAX_MAILBOXES = 1000;
 
 /** Every mailbox of every From and Sender field. */
 export function readSenders(headers: Headers): Senders {
-  let malformed = headers.all('from').length > MAX_MAILBOXES || headers.all('sender').length > MAX_MAILBOXES;
-  const read = (name: string): Mailbox[] => {
+  const fromFields = headers.all('from');
+  const senderFields = headers.all('sender');
+  let malformed = fromFields.length > MAX_MAILBOXES || senderFields.length > MAX_MAILBOXES;
+  const read = (fields: readonly HeaderField[]): Mailbox[] => {
     const boxes: Mailbox[] = [];
-    for (const field of headers.all(name).slice(0, MAX_MAILBOXES)) {
+    for (const field of fields.slice(0, MAX_MAILBOXES)) {
       const list = parseMailboxes(field.value);
       boxes.push(...list.mailboxes);
       malformed ||= list.malformed || boxes.length > MAX_MAILBOXES;
@@ -52,15 +54,9 @@ export function readSenders(headers: Headers): Senders {
     }
     return boxes.slice(0, MAX_MAILBOXES);
   };
-  const from = read('from');
-  const sender = read('sender');
-  return {
-    from,
-    sender,
-    fromFields: headers.all('from').length,
-    senderFields: headers.all('sender').length,
-    malformed,
-  };
+  const from = read(fromFields);
+  const sender = read(senderFields);
+  return { from, sender, fromFields: fromFields.length, senderFields: senderFields.length, malformed };
 }
 
 /** `word` is an atom (dots included), `quoted` a quoted string, `literal` a domain literal, `special` one character. */
@@ -280,7 +276,7 @@ function hasEncodedWord(text: string): boolean {
 }
 
 function lowerAscii(text: string): string {
-  return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
+  return /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase()) : text;
 }
 
 function push(list: MailboxList, address: string | undefined, displayName: string): Mailbox | undefined {

@@ -401,7 +401,8 @@ function checkSender(headers: Headers, signers: readonly SignerVerdict[], proble
   const from = senders.from.map(addressOf);
   const found = disguises(senders);
   const valid = signers.filter((signer) => signer.valid);
-  const emails = new Set(valid.flatMap((signer) => signer.emails.map((email) => email.toLowerCase())));
+  const emails = new Set<string>();
+  for (const signer of valid) for (const email of signer.emails) emails.add(email.toLowerCase());
   const unproven = from.filter((address) => !emails.has(address.toLowerCase()));
   if (valid.length > 0) {
     const signedBy = emails.size > 0 ? `signed by ${list([...emails])}` : 'no signer has a mail address';

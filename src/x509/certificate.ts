@@ -24,6 +24,7 @@ import {
 } from './extensions.js';
 import { PublicKey } from './keys.js';
 import { Name } from './name.js';
+import { readSignatureAlgorithm, type SignatureScheme } from './signature.js';
 
 export class Certificate {
   readonly node: DerNode;
@@ -83,16 +84,16 @@ export class Certificate {
   get signatureValue(): Uint8Array {
     return readBitOctets(this.#signature, 'signatureValue');
   }
+  /** What {@link signatureAlgorithm} says. @throws MailsealError also UNSUPPORTED_ALGORITHM with the OID */
+  get signatureScheme(): SignatureScheme {
+    this.#cache.signatureScheme ??= Object.freeze(readSignatureAlgorithm(this.signatureAlgorithm));
+    return this.#cache.signatureScheme;
+  }
 
   /** 1, 2 or 3. */
   get version(): number {
-    const explicit = this.#version;
-    if (explicit === undefined) return 1;
-    const reader = explicit.reader(contextConstructed(0), 'version');
-    const version = readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version') + 1;
-    reader.end();
-    if (version > 3) throw explicit.fail('X509_MALFORMED', `certificate version ${version}`);
-    return version;
+    this.#cache.version ??= this.#version === undefined ? 1 : readVersion(this.#version);
+    return this.#cache.version;
   }
 
   /** Content octets of the INTEGER, sign octet included. */
@@ -199,12 +200,23 @@ export class Certificate {
   }
 }
 
+/** @param explicit the [0] */
+function readVersion(explicit: DerNode): number {
+  const reader = explicit.reader(contextConstructed(0), 'version');
+  const version = readSmallInteger(reader.next(Tag.INTEGER, 'version'), 'version') + 1;
+  reader.end();
+  if (version > 3) throw explicit.fail('X509_MALFORMED', `certificate version ${version}`);
+  return version;
+}
+
 /** What is handed out and kept: a certificate may be shared by all mail that brings it. Octets can't be frozen. */
 function frozen<T>(value: T): T {
   return value instanceof Uint8Array ? value : Object.freeze(value);
 }
 
 interface Cache {
+  version?: number;
+  signatureScheme?: SignatureScheme;
   issuer?: Name;
   subject?: Name;
   /** Milliseconds. */

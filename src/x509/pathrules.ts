@@ -11,7 +11,7 @@ import { MailsealError } from '../errors.js';
 import type { Certificate } from './certificate.js';
 import type { KeyUsageBit } from './extensions.js';
 import type { PublicKey } from './keys.js';
-import { readSignatureAlgorithm, verifySignature } from './signature.js';
+import { verifySignature } from './signature.js';
 
 /** Why a path is not trusted, the least specific first: of several failures the last in this list is reported. */
 export const PATH_FAILURES = [
@@ -203,7 +203,7 @@ export function checkSignatureAlgorithm(
 
 /** The reason not to accept a certificate that was signed with SHA-1; undefined if it was not. */
 export function sha1Weakness(certificate: Certificate): PathReason | undefined {
-  if (readSignatureAlgorithm(certificate.signatureAlgorithm).hash !== 'sha1') return undefined;
+  if (certificate.signatureScheme.hash !== 'sha1') return undefined;
   return because(certificate, 'WEAK_SIGNATURE', 'signed with SHA-1');
 }
 
@@ -230,9 +230,9 @@ export function checkSignature(
   });
   if (unusable !== undefined) return unusable;
   if (verifiedWith.get(certificate)?.deref() === issuer.publicKey) return undefined;
-  const { signatureAlgorithm, tbs, signatureValue } = certificate;
+  const { signatureScheme, tbs, signatureValue } = certificate;
   try {
-    if (verifySignature(signatureAlgorithm, issuer.publicKey, tbs, signatureValue)) {
+    if (verifySignature(signatureScheme, issuer.publicKey, tbs, signatureValue)) {
       verifiedWith.set(certificate, new WeakRef(issuer.publicKey));
       return undefined;
     }

@@ -166,7 +166,7 @@ export function unsupportedCurve(): MailsealError {
 }
 
 /** Whether `signature` is the key's over `data`. Throws as {@link verificationKey}. */
-export function verifyWithScheme(
+export function verifySignature(
   scheme: SignatureScheme,
   publicKey: PublicKey,
   data: Uint8Array,
@@ -182,18 +182,4 @@ export function verifyWithScheme(
     // OpenSSL raises an error, where it could answer false, for a key too short for the digest.
     return false;
   }
-}
-
-/**
- * Whether `signature` is the key's over `data`.
- * @param algorithmIdentifier the signature's AlgorithmIdentifier
- * @throws MailsealError as {@link readSignatureAlgorithm} and {@link verificationKey}
- */
-export function verifySignature(
-  algorithmIdentifier: DerNode,
-  publicKey: PublicKey,
-  data: Uint8Array,
-  signature: Uint8Array,
-): boolean {
-  return verifyWithScheme(readSignatureAlgorithm(algorithmIdentifier), publicKey, data, signature);
 }
