@@ -8,7 +8,7 @@
  */
 import { buffer } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
-import { delimiterEnd } from '../mime.js';
+import { Boundaries } from './boundaries.js';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -40,18 +40,11 @@ export interface DelimiterSink {
   delimiter(delimiter: Delimiter): void;
 }
 
-/** A boundary, and the next line of the data at hand that is a delimiter of it. */
-interface Needle {
-  readonly octets: Buffer;
-  /** Offsets in the data; `line` is infinite if there is none, and -1 before it was looked for. */
-  line: number;
-  end: number;
-  closing: boolean;
-}
-
 export class DelimiterScanner {
   private readonly sink: DelimiterSink;
-  private readonly needles: Needle[] = [];
+  /** How many boundaries are open. */
+  private depth = 0;
+  private boundaries = new Boundaries([]);
   /** What was held back. */
   private held: Buffer = Buffer.alloc(0);
   /** Of the first octet that is held back, or else the next one that comes. */
@@ -68,12 +61,15 @@ export class DelimiterScanner {
 
   /** The boundary of a multipart inside those that are open. */
   open(boundary: string): void {
-    this.needles.push({ octets: Buffer.from(`--${boundary}`, 'latin1'), line: -1, end: 0, closing: false });
+    const octets = Buffer.from(`--${boundary}`, 'latin1');
+    this.boundaries = this.boundaries.with({ octets, depth: this.depth++ });
   }
 
   /** Forgets the boundaries from this depth on. */
   close(depth: number): void {
-    this.needles.length = depth;
+    if (depth >= this.depth) return;
+    this.depth = depth;
+    this.boundaries = this.boundaries.between(0, depth);
   }
 
   /** @throws MailsealError LIMIT_LENGTH */
@@ -88,12 +84,10 @@ export class DelimiterScanner {
 
   private scan(data: Buffer, last: boolean): void {
     const whole = last ? data : data.subarray(0, data.lastIndexOf(LF) + 1); // lines that are here to their end
-    for (const needle of this.needles) needle.line = -1;
     let at = 0;
+    let found = this.boundaries.find(whole, at, this.lineStarts);
     for (;;) {
-      const opened = this.needles.length;
-      const depth = this.nextDelimiter(whole, at);
-      const found = this.needles[depth];
+      const opened = this.depth;
       const to =
         found === undefined
           ? last
@@ -101,16 +95,21 @@ export class DelimiterScanner {
             : this.undecided(data, at)
           : lineEndBefore(data, at, found.line);
       if (at < to) {
-        const taken = this.sink.content(data.subarray(at, to));
-        at += taken;
+        at += this.sink.content(data.subarray(at, to));
+        if (this.depth > opened) {
+          // What was found is of an outer boundary; before it there may be one of a boundary that is new.
+          const before = whole.subarray(0, found?.line);
+          found = this.boundaries.between(opened, this.depth).find(before, at, this.lineStarts) ?? found;
+        }
         if (at < to) continue;
       }
       if (found !== undefined) {
-        const { closing, end } = found;
+        const { depth, closing, end } = found;
         const octets = data.subarray(at, end);
         this.sink.delimiter({ depth, closing, start: this.offset + at, end: this.offset + end, octets });
         at = end;
-      } else if (this.needles.length === opened) {
+        found = this.boundaries.find(whole, at, this.lineStarts);
+      } else if (this.depth === opened) {
         break;
       }
     }
@@ -119,42 +118,9 @@ export class DelimiterScanner {
     this.held = Buffer.from(data.subarray(at)); // a copy: the chunk is its owner's again
   }
 
-  /** Of the boundaries the one that has the next delimiter, -1 if none has. */
-  private nextDelimiter(text: Buffer, at: number): number {
-    let first = -1;
-    let line = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < this.needles.length; i++) {
-      const needle = this.needles[i] as Needle;
-      if (needle.line < at) this.find(needle, text, at);
-      if (needle.line < line) {
-        line = needle.line;
-        first = i;
-      }
-    }
-    return first;
-  }
-
-  private find(needle: Needle, text: Buffer, from: number): void {
-    needle.line = Number.POSITIVE_INFINITY;
-    for (let at = from; ; ) {
-      at = text.indexOf(needle.octets, at);
-      if (at < 0) return;
-      const starts = at === 0 ? this.lineStarts : text[at - 1] === LF;
-      const delimiter = starts ? delimiterEnd(text, at + needle.octets.length) : undefined;
-      if (delimiter !== undefined) {
-        needle.line = at;
-        needle.end = delimiter.end;
-        needle.closing = delimiter.closing;
-        return;
-      }
-      at = text.indexOf(LF, at) + 1;
-      if (at === 0) return;
-    }
-  }
-
   /** Where what can't be judged begins, in data that has no whole delimiter line from `at` on. */
   private undecided(data: Buffer, at: number): number {
-    if (this.needles.length === 0) return data.length;
+    if (this.depth === 0) return data.length;
     const line = Math.max(at, data.lastIndexOf(LF) + 1);
     const starts = line === 0 ? this.lineStarts : data[line - 1] === LF;
     if (starts && this.mayBeDelimiter(data.subarray(line))) {
@@ -170,7 +136,7 @@ export class DelimiterScanner {
 
   private mayBeDelimiter(line: Buffer): boolean {
     if (line.length > 0 && line[0] !== DASH) return false;
-    return this.needles.some(({ octets }) => {
+    return this.boundaries.list.some(({ octets }) => {
       if (line.length <= octets.length) return octets.subarray(0, line.length).equals(line);
       return (
         line.subarray(0, octets.length).equals(octets) && CUT_OFF.test(line.toString('latin1', octets.length))
