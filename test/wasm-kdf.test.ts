@@ -147,6 +147,19 @@ describe('key derivation', () => {
       }
     });
 
+    // With SHA-256 one of them runs in scalar code, at half the pace of the others.
+    it.each([3, 5])('%i chains of either kind, however few their steps', (chains) => {
+      for (let kinds = 0; kinds < 2 ** chains; kinds++) {
+        for (const iterations of [1, 2, 3, 4, 5, 66, 131]) {
+          const jobs = Array.from({ length: chains }, (_, i) => {
+            const kdf = kinds & (1 << i) ? 'pkcs12' : 'pbkdf2';
+            return derivation(kdf, hash, 1 + ((iterations * (i + 1)) % 132), 16 + i);
+          });
+          expect(derives(jobs)).toEqual(jobs.map(() => true));
+        }
+      }
+    });
+
     it('carries through the whole block when I is added to (I = FF…FF)', () => {
       const password = new Uint8Array(64).fill(0xff);
       const job: Derivation = { ...derivation('pkcs12', hash, 2, 200), password, salt: password };
