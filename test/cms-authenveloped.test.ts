@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { OID } from '../src/asn1/oids.js';
 import { parseDer } from '../src/asn1/tape.js';
 import { type DerWriter, writeDer } from '../src/asn1/write.js';
-import { concat, equal, fromHex, toHex, utf8 } from '../src/bytes.js';
+import { concat, equal, fromHex, join, type Pieces, toHex, utf8 } from '../src/bytes.js';
 import { ENCRYPTION_CIPHERS, type EncryptionCipher, readContentCipher } from '../src/cms/ciphers.js';
 import { decryptContent, encryptContent } from '../src/cms/contentcrypto.js';
 import {
@@ -102,10 +102,12 @@ describe('encrypt and decrypt', () => {
           const parts = parseEnveloped(encoded) as AuthEnvelopedData;
           const cipherOf = readContentCipher(parts.contentEncryptionAlgorithm, 'AuthEnvelopedData');
           const key = new Uint8Array(cipherOf.keyLength).fill(3);
-          const { tag } = encryptContent(cipherOf, key, content, associated);
-          const wrong = (tag as Uint8Array).map((octet, i) => octet ^ (i === 5 ? 1 : 0));
+          const encrypted = encryptContent(cipherOf, key, content, associated);
+          expect(join(encrypted.pieces)).toHaveLength(0);
+          const tag = join(encrypted.tag as Pieces);
+          const wrong = tag.map((octet, i) => octet ^ (i === 5 ? 1 : 0));
           for (const data of [new Uint8Array(0), Buffer.alloc(0), randomBytes(0)]) {
-            const right = { tag: tag as Uint8Array, associated };
+            const right = { tag, associated };
             expect(decryptContent(cipherOf, key, data, right)).toHaveLength(0);
             expect(decryptContent(cipherOf, key, data, { tag: wrong, associated })).toBeUndefined();
           }

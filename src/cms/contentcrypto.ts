@@ -5,7 +5,7 @@
  * Used by opening.ts, enveloping.ts and encrypted.ts.
  */
 import { createCipheriv, createDecipheriv, type DecipherGCM, hkdfSync } from 'node:crypto';
-import { concat, gather, inPieces, type Pieces, plain, utf8, wipe } from '../bytes.js';
+import { concat, gather, type Pieces, plain, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCbc } from '../wasm.js';
 import { type Authentication, type ContentCipher, nodeCbc, TAG_LENGTH } from './ciphers.js';
@@ -33,24 +33,25 @@ const NOTHING = new Uint8Array(1).subarray(1);
 const withPlace = (octets: Uint8Array): Uint8Array => (octets.length === 0 ? NOTHING : octets);
 
 /**
- * Encrypts content that is all there. The pieces of CBC are encrypted when they are asked for, so the content must not
- * change before; the key may be wiped.
- * @returns the ciphertext, and the tag of an AEAD cipher
+ * Encrypts content that is all there. The pieces are encrypted when they are asked for, so the content must not change
+ * before; the key may be wiped.
+ * @returns the ciphertext, and the tag of an AEAD cipher, which is there when the ciphertext was gone through
  */
 export function encryptContent(
   cipher: ContentCipher,
   contentKey: Uint8Array,
   content: Uint8Array,
   associated: Uint8Array,
-): { pieces: Pieces; tag: Uint8Array | undefined } {
-  const { iv, mode } = cipher;
-  const encryptor = encryptorOf(cipher, contentKey, associated, content.length);
-  if (mode === 'cbc') {
-    const byteLength = content.length + iv.length - (content.length % iv.length);
-    return { pieces: { byteLength, [Symbol.iterator]: () => encrypted(encryptor, content) }, tag: undefined };
-  }
-  const pieces = [encryptor.update(withPlace(content)), encryptor.final()];
-  return { pieces: inPieces(pieces), tag: encryptor.tag() };
+): { pieces: Pieces; tag: Pieces | undefined } {
+  const { iv, mode, tagLength } = cipher;
+  const { length } = content;
+  const encryptor = encryptorOf(cipher, contentKey, associated, length);
+  const pieces = {
+    byteLength: mode === 'cbc' ? length + iv.length - (length % iv.length) : length,
+    [Symbol.iterator]: () => encrypted(encryptor, content, mode === 'ccm' ? length : WINDOW),
+  };
+  if (tagLength === undefined) return { pieces, tag: undefined };
+  return { pieces, tag: { byteLength: tagLength, [Symbol.iterator]: () => tagOf(encryptor) } };
 }
 
 /** Encrypts content that comes in chunks. */
@@ -109,9 +110,22 @@ function encryptorOf(
 /** Octets that are encrypted at a time: they are still in the cache when they are encoded. */
 const WINDOW = 1 << 16;
 
-function* encrypted(engine: ContentEncryptor, content: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < content.length; at += WINDOW) yield engine.update(content.subarray(at, at + WINDOW));
+/** @param window octets; for CCM all, which it takes at once, even if there are none */
+function* encrypted(
+  engine: ContentEncryptor,
+  content: Uint8Array,
+  window: number,
+): Generator<Uint8Array, void> {
+  let at = 0;
+  do {
+    yield engine.update(withPlace(content.subarray(at, at + window)));
+    at += window;
+  } while (at < content.length);
   yield engine.final();
+}
+
+function* tagOf(engine: ContentEncryptor): Generator<Uint8Array, void> {
+  yield engine.tag() as Uint8Array;
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { describeOid, OID } from '../asn1/oids.js';
-import { context } from '../asn1/tags.js';
+import { context, Tag } from '../asn1/tags.js';
 import { type DerValue, type DerWriter, writeDer } from '../asn1/write.js';
 import { assertBytes, join, latin1, type Pieces, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -80,7 +80,8 @@ export function envelopedPieces(
   assertBytes(content, 'content');
   return withEnvelope(options, content.length, ({ type, cipher, associated, write }, key) => {
     const { pieces, tag } = encryptContent(cipher, key, content, associated);
-    return { contentType: type, pieces: writeContentInfo(type, (w) => write(w, pieces, tag)) };
+    const writeTag = tag && ((w: DerWriter) => w.big(Tag.OCTET_STRING, tag));
+    return { contentType: type, pieces: writeContentInfo(type, (w) => write(w, pieces, writeTag)) };
   });
 }
 
@@ -99,7 +100,8 @@ export interface EnvelopeStream {
 export function envelopeStream(options: EncryptOptions): EnvelopeStream {
   return withEnvelope(options, Number.MAX_SAFE_INTEGER, ({ type, cipher, associated, write }, key) => {
     const encryptor = contentEncryptor(cipher, key, associated);
-    const around = (tag?: Uint8Array) => writeContentInfoAround(type, (w) => write(w, undefined, tag));
+    const around = (tag?: Uint8Array) =>
+      writeContentInfoAround(type, (w) => write(w, undefined, tag && ((w) => w.octets(tag))));
     return {
       contentType: type,
       before: around().before,
@@ -117,7 +119,7 @@ interface Envelope {
   /** What is authenticated beside the content. */
   readonly associated: Uint8Array;
   /** @param content undefined if it comes in chunks */
-  write(w: DerWriter, content: Pieces | undefined, tag: Uint8Array | undefined): void;
+  write(w: DerWriter, content: Pieces | undefined, writeTag: ((w: DerWriter) => void) | undefined): void;
 }
 
 /**
@@ -153,7 +155,7 @@ function withEnvelope<T>(
     const isAead = cipher.mode !== 'cbc';
     const attributes = isAead ? writeAuthAttrs(contentType) : [];
     const associated = attributes.length === 0 ? new Uint8Array() : writeDer((w) => w.setOf(attributes));
-    const write: Envelope['write'] = (w, content, tag) => {
+    const write: Envelope['write'] = (w, content, writeTag) => {
       w.integer(isAead ? 0 : envelopedVersion(recipients, options));
       w.setOf(infos);
       w.sequence((w) => {
@@ -162,7 +164,7 @@ function withEnvelope<T>(
         writeContent(w, context(0), content);
       });
       if (attributes.length > 0) w.implicitSetOf(1, attributes);
-      if (tag !== undefined) w.octets(tag);
+      writeTag?.(w);
     };
     const type = isAead ? OID.authEnvelopedData : OID.envelopedData;
     return use({ type, cipher, associated, write }, key);
