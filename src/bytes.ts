@@ -1,5 +1,6 @@
 /** Octet strings: joining, comparing, hex, base64, PEM (RFC 7468), wiping. Used by every layer. */
 import { timingSafeEqual } from 'node:crypto';
+import { MessageChannel } from 'node:worker_threads';
 import { MailsealError } from './errors.js';
 
 export function assertBytes(value: unknown, what: string): asserts value is Uint8Array {
@@ -158,6 +159,21 @@ export function fromBase64(text: string): Uint8Array {
 /** Overwrites a few secrets with zeros; of many, each on its own: arguments lie on the stack. */
 export function wipe(...arrays: (Uint8Array | undefined)[]): void {
   for (const array of arrays) array?.fill(0);
+}
+
+/** What is sent to a port that is closed is dropped. */
+const { port1: dropped, port2: nobody } = new MessageChannel();
+nobody.close();
+
+/**
+ * Gives memory back at once, which is then used anew: up to the next garbage collection, a stream would fill 32 MB of new
+ * memory, and the kernel clears each page of that. Of an array that nobody else has: it is empty then. One that is part of
+ * some other memory is left alone.
+ */
+export function release(octets: Uint8Array): void {
+  const { buffer } = octets;
+  if (buffer.byteLength === octets.byteLength && buffer instanceof ArrayBuffer)
+    dropped.postMessage(undefined, [buffer]);
 }
 
 export function utf8(text: string): Uint8Array {

@@ -1,14 +1,14 @@
 /**
  * Octets that are kept until all of them are there: up to a length in memory, what is more in a temporary file. The file
- * is of no use to anybody else: it is encrypted (AES-256-CTR) with a key that only this process has, and has no name where
- * the system lets it go without one. It is not authenticated: who can write to this user's open files can do more than
- * change it. Called by the streams of smime/.
+ * is of no use to anybody else: it is encrypted (AES-256-CTR) with a key that only this process has, unless what is kept is
+ * ciphertext already, and has no name where the system lets it go without one. It is not authenticated: who can write to
+ * this user's open files can do more than change it. Called by the streams of smime/.
  */
 import { type Cipher, createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { constants, type FileHandle, open, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assertBytes, copy, plain, wipe } from './bytes.js';
+import { assertBytes, copy, plain, release, wipe } from './bytes.js';
 import { MailsealError } from './errors.js';
 
 export interface SpoolOptions {
@@ -18,11 +18,13 @@ export interface SpoolOptions {
   readonly maxLength?: number;
   /** Where the temporary file is made. Default: the folder of the system. */
   readonly directory?: string;
+  /** They are ciphertext already, of a message: the file has them as they are. Default false. */
+  readonly isCiphertext?: boolean;
 }
 
-/** Octets that are encrypted, written and read at a time: with a quarter of them, calls take as long as AES does. */
+/** Octets that are written and read at a time: with a quarter of them, calls take as long as AES does. */
 const BLOCK = 1 << 18;
-/** Octets that fewer ones are gathered to in memory. */
+/** Octets that fewer ones are gathered to. */
 const GATHERED = 1 << 16;
 /** From here on octets are kept in memory as they came; of fewer, a view could keep far more alive than it shows. */
 const LARGE = GATHERED / 2;
@@ -44,7 +46,7 @@ export class Spool {
   readonly #options: SpoolOptions;
   #kept: Kept[] = [];
   #inMemory = 0;
-  #file: EncryptedFile | undefined;
+  #file: TemporaryFile | undefined;
   #length = 0;
   #closed = false;
 
@@ -74,7 +76,7 @@ export class Spool {
     const room = memory - this.#inMemory;
     this.#keep(bytes.subarray(0, room));
     if (bytes.length <= room) return undefined;
-    this.#file ??= new EncryptedFile(this.#options.directory ?? tmpdir());
+    this.#file ??= new TemporaryFile(this.#options);
     return this.#file.append(bytes.subarray(room));
   }
 
@@ -101,7 +103,16 @@ export class Spool {
    * were written.
    * @throws MailsealError IO; also if the spool is closed meanwhile
    */
-  async *read(start = 0, end = this.#length): AsyncGenerator<Uint8Array> {
+  read(start = 0, end = this.#length): AsyncGenerator<Uint8Array> {
+    return this.#read(start, end, false);
+  }
+
+  /** The same; but each chunk is good until the next one is asked for: it leaves nothing to the garbage collection. */
+  lend(start = 0, end = this.#length): AsyncGenerator<Uint8Array> {
+    return this.#read(start, end, true);
+  }
+
+  async *#read(start: number, end: number, lent: boolean): AsyncGenerator<Uint8Array> {
     let at = 0;
     for (const { octets, own, used } of this.#kept) {
       for (let from = Math.max(0, start - at); from < Math.min(used, end - at); from += BLOCK) {
@@ -112,7 +123,7 @@ export class Spool {
       at += used;
     }
     if (this.#closed) throw isClosed();
-    if (end > at && this.#file !== undefined) yield* this.#file.read(Math.max(0, start - at), end - at);
+    if (end > at && this.#file !== undefined) yield* this.#file.read(Math.max(0, start - at), end - at, lent);
   }
 
   /** Wipes the key and what was copied to memory, and gives the file back. @throws MailsealError IO if a file is left */
@@ -126,24 +137,30 @@ export class Spool {
 
 const isClosed = () => new MailsealError('IO', 'what was kept of the message is gone: it was closed');
 
-class EncryptedFile {
+class TemporaryFile {
   readonly #directory: string;
+  readonly #isCiphertext: boolean;
   readonly #key = randomBytes(32);
   readonly #cipher: Cipher = createCipheriv(CIPHER, this.#key, counterAt(0));
-  /** What waits for more of its block. */
-  readonly #block = Buffer.allocUnsafeSlow(BLOCK);
+  /** Small pieces, which wait for more. */
+  readonly #few = Buffer.allocUnsafeSlow(GATHERED);
   #filled = 0;
-  /** Octets encrypted, so where the next ones are written. */
+  /** What is written next, in pieces, and octets of them. */
+  #batch: Uint8Array[] = [];
+  #batched = 0;
+  /** Where it is written. */
   #end = 0;
   readonly #handle: Promise<FileHandle>;
+  #isOpen = false;
   /** Where the file still is, on a system that does not let an open one go. */
   #path: string | undefined;
   readonly #writes = new Set<Promise<void>>();
   #failure: MailsealError | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(directory: string) {
+  constructor({ directory = tmpdir(), isCiphertext = false }: SpoolOptions) {
     this.#directory = directory;
+    this.#isCiphertext = isCiphertext;
     this.#handle = this.#open();
     this.#handle.catch(() => undefined); // whoever needs it is told
   }
@@ -168,51 +185,84 @@ class EncryptedFile {
   }
 
   append(bytes: Uint8Array): Promise<void> | undefined {
-    if (this.#end > 0 && this.#filled + bytes.length < BLOCK && this.#failure === undefined) {
-      this.#block.set(bytes, this.#filled);
-      this.#filled += bytes.length;
-      return undefined;
-    }
-    return this.#appendBlocks(bytes);
+    const waits = !this.#isOpen || this.#writes.size >= MAX_WRITES || bytes.length > BLOCK;
+    if (waits || this.#failure !== undefined) return this.#appendParts(bytes);
+    this.#add(bytes);
+    return undefined;
   }
 
-  async #appendBlocks(bytes: Uint8Array): Promise<void> {
-    const handle = await this.#handle;
-    for (let at = 0; at < bytes.length; ) {
-      const part = bytes.subarray(at, at + BLOCK - this.#filled);
-      at += part.length;
-      if (part.length === BLOCK) {
-        this.#write(handle, part);
-      } else {
-        this.#block.set(part, this.#filled);
-        this.#filled += part.length;
-        if (this.#filled === BLOCK) this.#flush(handle);
-      }
+  async #appendParts(bytes: Uint8Array): Promise<void> {
+    await this.#handle;
+    this.#isOpen = true;
+    for (let at = 0; at < bytes.length; at += BLOCK) {
       if (this.#writes.size >= MAX_WRITES) await Promise.race(this.#writes);
       if (this.#failure !== undefined) throw this.#failure;
+      this.#add(bytes.subarray(at, at + BLOCK));
     }
   }
 
-  #flush(handle: FileHandle): void {
-    this.#write(handle, this.#block.subarray(0, this.#filled));
+  #add(part: Uint8Array): void {
+    if (this.#closing !== undefined) throw isClosed();
+    const isFew = part.length < GATHERED / 4;
+    if (!isFew || this.#filled + part.length > GATHERED) this.#addFew();
+    if (isFew) {
+      this.#few.set(part, this.#filled);
+      this.#filled += part.length;
+      return;
+    }
+    this.#put(this.#isCiphertext ? part : this.#cipher.update(part));
+  }
+
+  #addFew(): void {
+    if (this.#filled === 0) return;
+    const few = this.#few.subarray(0, this.#filled);
+    this.#put(this.#isCiphertext ? copy(few) : this.#cipher.update(few));
     this.#filled = 0;
   }
 
-  /** Starts to write; `bytes` may change when this returns. */
-  #write(handle: FileHandle, bytes: Uint8Array): void {
-    if (this.#closing !== undefined) throw isClosed();
-    const encrypted = this.#cipher.update(bytes);
-    const write = writeAll(handle, encrypted, this.#end).catch((cause) => {
-      this.#failure ??= this.#ioError('written', cause);
-    });
-    this.#end += bytes.length;
+  #put(octets: Uint8Array): void {
+    this.#batch.push(octets);
+    this.#batched += octets.length;
+    if (this.#batched >= BLOCK) this.#write();
+  }
+
+  /** Starts to write what there is. */
+  #write(): void {
+    const batch = this.#batch;
+    const write = this.#writeAt(batch, this.#end).then(
+      () => {
+        if (!this.#isCiphertext) for (const octets of batch) release(octets);
+      },
+      (cause) => {
+        this.#failure ??= this.#ioError('written', cause);
+      },
+    );
+    this.#end += this.#batched;
+    this.#batch = [];
+    this.#batched = 0;
     this.#writes.add(write);
     write.then(() => this.#writes.delete(write));
   }
 
-  async *read(start: number, end: number): AsyncGenerator<Uint8Array> {
+  async #writeAt(octets: readonly Uint8Array[], position: number): Promise<void> {
     const handle = await this.#handle;
-    this.#flush(handle);
+    let left = octets;
+    for (let at = position; left.length > 0; ) {
+      let { bytesWritten } = await handle.writev(left, at);
+      at += bytesWritten;
+      left = left.flatMap((part) => {
+        const rest = part.subarray(bytesWritten);
+        bytesWritten -= part.length - rest.length;
+        return rest.length > 0 ? [rest] : [];
+      });
+    }
+  }
+
+  async *read(start: number, end: number, lent: boolean): AsyncGenerator<Uint8Array> {
+    if (this.#closing !== undefined) throw isClosed();
+    this.#addFew();
+    if (this.#batched > 0) this.#write();
+    const handle = await this.#handle;
     await Promise.all(this.#writes);
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing !== undefined) throw isClosed();
@@ -220,10 +270,12 @@ class EncryptedFile {
     decipher.update(new Uint8Array(start % AES_BLOCK));
     // One block is read while the other one is used.
     const blocks: Buffer[] = [];
+    const isGiven = this.#isCiphertext && !lent;
     const next = async (at: number, turn: number) => {
-      blocks[turn % 2] ??= Buffer.allocUnsafeSlow(Math.min(BLOCK, end - at));
-      const block = blocks[turn % 2] as Buffer;
-      const { bytesRead } = await handle.read(block, 0, Math.min(block.length, end - at), at);
+      const length = Math.min(BLOCK, end - at);
+      let block = blocks[turn % 2];
+      if (block === undefined || isGiven) block = blocks[turn % 2] = Buffer.allocUnsafeSlow(length);
+      const { bytesRead } = await handle.read(block, 0, length, at);
       if (bytesRead === 0) throw new Error('the temporary file ends early');
       return block.subarray(0, bytesRead);
     };
@@ -236,7 +288,9 @@ class EncryptedFile {
         at += block.length;
         reading = at < end ? next(at, turn + 1) : undefined;
         reading?.catch(() => undefined); // nobody waits for it if the reader goes away
-        yield plain(decipher.update(block));
+        const octets = this.#isCiphertext ? block : decipher.update(block);
+        yield plain(octets);
+        if (lent && octets !== block) release(octets);
       }
     } catch (cause) {
       if (this.#closing !== undefined) throw isClosed();
@@ -252,7 +306,7 @@ class EncryptedFile {
   }
 
   async #close(): Promise<void> {
-    wipe(this.#block, this.#key);
+    wipe(this.#few, this.#key);
     this.#cipher.final();
     try {
       const handle = await this.#handle.catch(() => undefined); // not made: who wrote was told
@@ -276,11 +330,4 @@ function counterAt(offset: number): Uint8Array {
   const counter = Buffer.alloc(AES_BLOCK);
   counter.writeBigUInt64BE(BigInt(Math.floor(offset / AES_BLOCK)), 8);
   return counter;
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, at, bytes.length - at, position + at);
-    at += bytesWritten;
-  }
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { concat, equal } from '../src/bytes.js';
+import { concat, equal, release } from '../src/bytes.js';
 import type { MailsealError } from '../src/errors.js';
 import { Spool, type SpoolOptions } from '../src/spool.js';
 import { failure } from './helpers/failures.js';
@@ -116,6 +116,37 @@ describe('what is kept is given back', () => {
     await spool.close();
   });
 
+  it.each([false, true])('chunks that are lent; as ciphertext: %s', async (isCiphertext) => {
+    for (const memory of [0, 100_000, 1 << 30]) {
+      for (const size of [1000, 20_000, 1 << 16, 700_000]) {
+        const chunks = inChunks(new Uint8Array(PATTERN), size);
+        const spool = await filled({ memory, isCiphertext }, ...chunks);
+        for (const [start, end] of [[0], [99_999, 1_100_001], [300_000, 300_001]] as const) {
+          expect(equal(await all(spool.lend(start, end)), PATTERN.subarray(start, end))).toBe(true);
+          expect(equal(await all(spool.read(start, end)), PATTERN.subarray(start, end))).toBe(true);
+        }
+        const kept: Uint8Array[] = [];
+        for await (const chunk of spool.read()) kept.push(chunk);
+        expect(equal(concat(kept), PATTERN)).toBe(true);
+        await spool.close();
+        expect(equal(concat(chunks), PATTERN)).toBe(true); // they are whoever wrote them's
+      }
+    }
+  });
+
+  it('what was lent is given back', async () => {
+    const spool = await filled({ memory: 100 }, PATTERN);
+    const lengths: number[] = [];
+    const lent: Uint8Array[] = [];
+    for await (const chunk of spool.lend(100)) {
+      lengths.push(chunk.length);
+      lent.push(chunk);
+    }
+    expect(lengths.every((length) => length > 0)).toBe(true);
+    expect(lent.every(({ length }) => length === 0)).toBe(true);
+    await spool.close();
+  });
+
   it('several readers at once, and one that goes away', async () => {
     const spool = await filled({ memory: 100_000 }, ...inChunks(PATTERN, 50_000));
     const results = await Promise.all([
@@ -140,6 +171,14 @@ describe('what is kept is given back', () => {
     expect(await all(spool.read())).toEqual(pattern(10));
     await spool.close();
   });
+});
+
+it('memory that is given back is that of an array that has all of it', () => {
+  const own = new Uint8Array(100);
+  const view = new Uint8Array(new ArrayBuffer(100), 1);
+  const shared = new Uint8Array(new SharedArrayBuffer(100));
+  for (const octets of [own, view, shared, new Uint8Array()]) release(octets);
+  expect([own.length, view.length, shared.length]).toEqual([0, 99, 100]);
 });
 
 describe('limits and faults', () => {
@@ -249,6 +288,14 @@ describe('the file', () => {
     const hashes = onDisk.map((octets) => createHash('sha256').update(octets).digest('hex'));
     expect(new Set(hashes).size).toBe(2);
     for (const spool of spools) await spool.close();
+  });
+
+  it.runIf(linux)('holds ciphertext as it is', async () => {
+    const spool = await filled({ memory: 10, isCiphertext: true }, PATTERN);
+    expect(equal(await all(spool.read()), PATTERN)).toBe(true);
+    const [onDisk] = openFiles().map((fd) => readFileSync(`/proc/self/fd/${fd}`));
+    expect(equal(onDisk as Buffer, PATTERN.subarray(10))).toBe(true);
+    await spool.close();
   });
 
   it.runIf(linux)('is gone after close, whatever went on', async () => {

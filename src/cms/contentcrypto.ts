@@ -5,7 +5,7 @@
  * Used by opening.ts, enveloping.ts and encrypted.ts.
  */
 import { createCipheriv, createDecipheriv, type DecipherGCM, hkdfSync } from 'node:crypto';
-import { concat, gather, type Pieces, plain, utf8, wipe } from '../bytes.js';
+import { concat, copy, gather, type Pieces, plain, release, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCbc } from '../wasm.js';
 import { type Authentication, type ContentCipher, nodeCbc, TAG_LENGTH } from './ciphers.js';
@@ -156,6 +156,8 @@ export interface StoredOctets {
   readonly length: number;
   /** Octets from `start` to before `end`; by default all. */
   read(start?: number, end?: number): AsyncIterable<Uint8Array>;
+  /** The same in chunks that are good until the next one is asked for. */
+  lend(start?: number, end?: number): AsyncIterable<Uint8Array>;
 }
 
 /** CCM checks its tag over content that is in one piece. */
@@ -173,7 +175,10 @@ export async function opensStored(
 ): Promise<boolean> {
   if (cipher.mode !== 'cbc') {
     try {
-      for await (const chunk of decryptStored(cipher, contentKey, data, authentication)) wipe(chunk);
+      for await (const chunk of decryptStored(cipher, contentKey, data, authentication)) {
+        wipe(chunk);
+        release(chunk);
+      }
       return true;
     } catch (error) {
       if (isFailure(error)) return false;
@@ -225,7 +230,7 @@ async function* decryptStoredCbc(cipher: ContentCipher, key: Uint8Array, data: S
   const blockLength = cipher.iv.length;
   const decrypt = blockDecryptor(cipher, key);
   let held: Uint8Array | undefined;
-  for await (const blocks of inBlocks(data.read(), blockLength)) {
+  for await (const blocks of inBlocks(data.lend(), blockLength)) {
     if (held !== undefined) yield held;
     held = decrypt(blocks);
   }
@@ -240,7 +245,7 @@ async function* inBlocks(chunks: AsyncIterable<Uint8Array>, blockLength: number)
   for await (const chunk of chunks) {
     const octets = rest.length === 0 ? chunk : concat([rest, chunk]);
     const whole = octets.length - (octets.length % blockLength);
-    rest = octets.subarray(whole);
+    rest = copy(octets.subarray(whole));
     if (whole > 0) yield octets.subarray(0, whole);
   }
 }
@@ -271,7 +276,7 @@ async function* decryptStoredAead(
   }
   const engine = aeadDecipher(cipher, key, { tag, associated });
   let held: Uint8Array | undefined;
-  for await (const chunk of data.read(0, end)) {
+  for await (const chunk of data.lend(0, end)) {
     if (held !== undefined) yield held;
     held = engine.update(chunk);
   }
@@ -338,7 +343,7 @@ function blockDecryptor(cipher: ContentCipher, key: Uint8Array): (data: Uint8Arr
     let before = iv;
     return (data) => {
       const opened = decryptCbc(name, key, before, data, effectiveKeyBits);
-      before = data.subarray(data.length - iv.length);
+      before = copy(data.subarray(data.length - iv.length));
       return opened;
     };
   }

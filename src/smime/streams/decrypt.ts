@@ -1,7 +1,7 @@
 /**
  * Decrypting messages that come in chunks. Ciphertext is kept until its end, for what authenticates it stands there, and
- * nothing of the content is given out before all of it is known to open. What is on disk meanwhile is ciphertext, encrypted
- * once more. What stands before it is judged before any of it is kept: so keys are looked up then, and held until its end.
+ * nothing of the content is given out before all of it is known to open. What is on disk meanwhile is ciphertext as it
+ * came. What stands before it is judged before any of it is kept: so keys are looked up then, and held until its end.
  * Called through smime/operations.ts.
  */
 import type { Readable } from 'node:stream';
@@ -62,7 +62,7 @@ async function decryptLong(
   const { object, mail, finish } = await findEnveloped(incoming, MAX_SIGNED_LAYERS);
   const opening = await findKeys(object, options);
   try {
-    return await store(object.content ?? octetsOf(), settings, async (spool) => {
+    return await store(object.content ?? octetsOf(), { ...settings, isCiphertext: true }, async (spool) => {
       const enveloped = await readSkeleton(object, ({ contentType, content }) =>
         contentType === OID.envelopedData ? EnvelopedData.parse(content) : AuthEnvelopedData.parse(content),
       );
@@ -71,7 +71,7 @@ async function decryptLong(
         content,
         close: wipeKey,
         ...opened
-      } = await inPlace(object, decryptStoredData(enveloped, spool, opening, options));
+      } = await inPlace(object, decryptStoredData(enveloped, spool, opening));
       try {
         return await present(opened, mail, content, () => closeAll(wipeKey, spool));
       } catch (error) {

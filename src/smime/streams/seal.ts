@@ -80,13 +80,13 @@ export function encryptStream(
     async (incoming, settings) => {
       // First, so that nothing is read of the message if the options are no good.
       const { contentType, before, encryptor, after } = envelopeStream(options);
-      const { outer, content, close } = await prepare(incoming, settings, (head) => {
+      const { outer, lent, close } = await prepare(incoming, settings, (head) => {
         refuseLegacyDisplay(options);
         return partedToEncrypt(head, options);
       });
       async function* octets(): AsyncGenerator<Uint8Array> {
         yield before;
-        for await (const chunk of content()) yield* segment(encryptor.update(chunk));
+        for await (const chunk of lent()) yield* segment(encryptor.update(chunk));
         yield* segment(encryptor.final());
         yield after();
       }
@@ -128,6 +128,8 @@ interface Prepared {
   readonly outer: Uint8Array;
   /** The entity, as prepareEntity gives it. */
   content(): AsyncGenerator<Uint8Array>;
+  /** The same; each chunk is good until the next one is asked for. */
+  lent(): AsyncGenerator<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -145,7 +147,13 @@ async function prepare(
     settings,
     async (spool) => {
       preparer.end();
-      return { outer, content: () => preparer.prepared(spool), close: () => spool.close() };
+      const lender = { read: (start?: number, end?: number) => spool.lend(start, end) };
+      return {
+        outer,
+        content: () => preparer.prepared(spool),
+        lent: () => preparer.prepared(lender),
+        close: () => spool.close(),
+      };
     },
     write,
   );
