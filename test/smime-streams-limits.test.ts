@@ -3,8 +3,9 @@
  * no slower for how it is cut.
  */
 import { describe, expect, it } from 'vitest';
-import { latin1, utf8 } from '../src/bytes.js';
-import { decrypt, encrypt, type KeyFinder, keyRing, sign } from '../src/index.js';
+import { concat, latin1, toBase64, utf8 } from '../src/bytes.js';
+import { signData } from '../src/cms/signed.js';
+import { decrypt, encrypt, type KeyFinder, keyRing, sign, verify } from '../src/index.js';
 import { failure } from './helpers/failures.js';
 import { issueCertificate, person } from './helpers/pki.js';
 
@@ -129,5 +130,70 @@ describe('what stands before encrypted content is judged before that is read', (
     await expect(decrypt(stream, { keys: finder, ...streamed })).rejects.toThrow('no connection');
     expect(seen.read).toBeLessThan(1 << 18);
     expect(seen.ended).toBe(true);
+  });
+});
+
+describe('what is read and not kept counts as well', () => {
+  const maxLength = 300_000;
+  const settings = { spool: { memory: 0, maxLength } };
+  const endless = async function* (start: Uint8Array, more: Uint8Array) {
+    yield start;
+    for (;;) yield more;
+  };
+  const filler = utf8(`${'y'.repeat(70)}\r\n`.repeat(500));
+  const text = utf8('Content-Type: text/plain\r\n\r\nHello');
+  const detached = utf8(
+    'From: alice@example.org\r\nContent-Type: multipart/signed; boundary=b; protocol="application/pkcs7-signature"\r\n\r\n',
+  );
+  const opaque = (body: Uint8Array, encoding: string) =>
+    concat([
+      utf8(`Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n`),
+      body,
+    ]);
+  const signedData = signData(text, { signers });
+  const SEGMENTS = new Uint8Array(Buffer.from('308006092a864886f70d010702a0803080020101310030', 'hex'));
+  const CONTENT = new Uint8Array(Buffer.from('8006092a864886f70d010701a0802480', 'hex'));
+
+  it.each<[string, () => Promise<Uint8Array>, Uint8Array]>([
+    ['a preamble', async () => detached, filler],
+    ['an epilogue', () => sign(text, { signers }), filler],
+    [
+      'empty segments of a string',
+      async () => opaque(concat([SEGMENTS, CONTENT]), 'binary'),
+      new Uint8Array(40_000).map((_, i) => (i % 2 === 0 ? 4 : 0)),
+    ],
+    [
+      'line ends in base64',
+      async () => opaque(utf8(toBase64(signedData)), 'base64'),
+      utf8('\r\n'.repeat(10_000)),
+    ],
+    [
+      'white space in quoted-printable',
+      async () => opaque(utf8('=30=80=06'), 'quoted-printable'),
+      utf8('=\r\n'.repeat(10_000)),
+    ],
+  ])('%s', async (_, start, more) => {
+    const told = await failure(async () => verify(endless(await start(), more), { trust: [], ...settings }));
+    expect(told).toMatchObject({ code: 'LIMIT_LENGTH', offset: maxLength });
+    expect(told.message).toMatch(
+      /^a message stream of over 300000 octets, the limit \(option spool\.maxLength\)$/,
+    );
+  });
+
+  it('of the content beside a signature', async () => {
+    const signature = signData(text, { signers, detached: true });
+    const content = endless(text, filler);
+    const told = await failure(() => verify(signature, { trust: [], content, ...settings }));
+    expect(told.message).toMatch(/^a content stream of over 300000 octets/);
+  });
+
+  it('a message of just so many octets is read', async () => {
+    const message = await sign(text, { signers });
+    const spool = { memory: 0, maxLength: message.length };
+    const { content } = await verify(counted(message).stream, { trust: [], spool });
+    content.destroy();
+    const less = { memory: 1 << 20, maxLength: message.length - 1 };
+    const told = await failure(() => verify(counted(message).stream, { trust: [], spool: less }));
+    expect(told.code).toBe('LIMIT_LENGTH');
   });
 });

@@ -24,7 +24,7 @@ import {
 } from './contentcrypto.js';
 import type { AuthEnvelopedData, Enveloped, EnvelopedData, EnvelopedHead } from './enveloped.js';
 import type { KeyFinder } from './recipients.js';
-import { checkSecrets, type SharedSecrets } from './sharedkeys.js';
+import type { SharedSecrets } from './sharedkeys.js';
 
 /** Something about a message that its writer did wrong, and that was read all the same. */
 export interface Remark {
@@ -53,7 +53,7 @@ export async function decryptEnvelopedData(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets = {},
 ): Promise<DecryptedContent> {
-  const locked = inspect(enveloped, secrets);
+  const locked = inspect(enveloped);
   const { cipher, authentication, encryptedContent } = locked;
   const found = await findAttempts(enveloped, keys, secrets);
   try {
@@ -86,7 +86,7 @@ export async function findOpening(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets,
 ): Promise<Opening> {
-  inspectHead(head, head.place, secrets);
+  inspectHead(head, head.place);
   return findAttempts(head, keys, secrets);
 }
 
@@ -101,9 +101,8 @@ export async function decryptStoredData(
   enveloped: EnvelopedData | AuthEnvelopedData,
   data: StoredOctets,
   opening: Opening,
-  secrets: SharedSecrets,
 ): Promise<DecryptedStored> {
-  const locked = inspect(enveloped, secrets);
+  const locked = inspect(enveloped);
   const { cipher, authentication } = locked;
   const { opened: key, ...how } = await unlock(locked, opening, async (contentKey) => {
     const opens = await opensStored(cipher, contentKey, data, authentication);
@@ -124,9 +123,9 @@ interface Locked {
   readonly authentication: Authentication | undefined;
 }
 
-function inspect(enveloped: EnvelopedData | AuthEnvelopedData, secrets: SharedSecrets): Locked {
+function inspect(enveloped: EnvelopedData | AuthEnvelopedData): Locked {
   const place = 'mac' in enveloped ? 'AuthEnvelopedData' : 'EnvelopedData';
-  const { cipher, encryptedContent } = inspectHead(enveloped, place, secrets);
+  const { cipher, encryptedContent } = inspectHead(enveloped, place);
   const authentication =
     'mac' in enveloped
       ? { tag: checkedTag(enveloped, cipher), associated: enveloped.authenticated }
@@ -137,9 +136,7 @@ function inspect(enveloped: EnvelopedData | AuthEnvelopedData, secrets: SharedSe
 function inspectHead(
   enveloped: Enveloped,
   place: EnvelopedHead['place'],
-  secrets: SharedSecrets,
 ): Pick<Locked, 'cipher' | 'encryptedContent'> {
-  checkSecrets(secrets);
   const cipher = readContentCipher(enveloped.contentEncryptionAlgorithm, place);
   const { encryptedContent } = enveloped;
   if (encryptedContent !== undefined) return { cipher, encryptedContent };

@@ -8,11 +8,21 @@
  * be given out goes into a temporary file, encrypted under a key that nobody else has; its name is gone as soon as it is
  * open. A stream that comes out has to be read to its end, or destroyed: then files, memory and keys are gone. What a stream
  * that goes in fails with is passed on as it is.
+ *
+ * A TypeError or RangeError that names the option, for one that is none, comes before anything is read (options.ts). Whatever a
+ * call fails with, streams that it was given are ended.
  */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { DecompressOptions } from '../cms/compressed.js';
 import * as compressing from './compress.js';
 import * as messages from './message.js';
+import {
+  assertCompressOptions,
+  assertDecryptOptions,
+  assertEncryptOptions,
+  assertSignOptions,
+  assertVerifyOptions,
+} from './options.js';
 import { type DecompressedStream, decompressStream } from './streams/decompress.js';
 import { type DecryptedStream, decryptStream } from './streams/decrypt.js';
 import { assertMessage, type MessageStream, type StreamOptions } from './streams/incoming.js';
@@ -37,8 +47,11 @@ export async function sign(
   message: Uint8Array | MessageStream,
   options: messages.SignOptions & StreamOptions,
 ): Promise<Uint8Array | Readable> {
-  assertMessage(message);
-  return message instanceof Uint8Array ? messages.sign(message, options) : signStream(message, options);
+  return endedIfFails([message], async () => {
+    assertMessage(message);
+    assertSignOptions(options);
+    return message instanceof Uint8Array ? messages.sign(message, options) : signStream(message, options);
+  });
 }
 
 /**
@@ -59,18 +72,19 @@ export async function verify(
   message: Uint8Array | MessageStream,
   options: verifying.VerifyOptions | StreamedVerifyOptions,
 ): Promise<verifying.Verdict | VerdictStream> {
-  assertMessage(message);
-  const inMemory = isInMemory(options);
-  if (message instanceof Uint8Array && inMemory) return verifying.verify(message, options);
-  return verifyStream(message, options);
+  return endedIfFails([message, options?.content], async () => {
+    assertMessage(message);
+    assertVerifyOptions(options);
+    if (options.content !== undefined) assertMessage(options.content, 'content');
+    if (message instanceof Uint8Array && isInMemory(options)) return verifying.verify(message, options);
+    return verifyStream(message, options);
+  });
 }
 
 function isInMemory(
   options: verifying.VerifyOptions | StreamedVerifyOptions,
 ): options is verifying.VerifyOptions {
-  const { content } = options;
-  if (content !== undefined) assertMessage(content);
-  return content === undefined || content instanceof Uint8Array;
+  return options.content === undefined || options.content instanceof Uint8Array;
 }
 
 /**
@@ -89,8 +103,13 @@ export async function encrypt(
   message: Uint8Array | MessageStream,
   options: messages.EncryptOptions & StreamOptions,
 ): Promise<Uint8Array | Readable> {
-  assertMessage(message);
-  return message instanceof Uint8Array ? messages.encrypt(message, options) : encryptStream(message, options);
+  return endedIfFails([message], async () => {
+    assertMessage(message);
+    assertEncryptOptions(options);
+    return message instanceof Uint8Array
+      ? messages.encrypt(message, options)
+      : encryptStream(message, options);
+  });
 }
 
 /**
@@ -112,8 +131,13 @@ export async function decrypt(
   message: Uint8Array | MessageStream,
   options: messages.DecryptOptions & StreamOptions,
 ): Promise<messages.Decrypted | DecryptedStream> {
-  assertMessage(message);
-  return message instanceof Uint8Array ? messages.decrypt(message, options) : decryptStream(message, options);
+  return endedIfFails([message], async () => {
+    assertMessage(message);
+    assertDecryptOptions(options);
+    return message instanceof Uint8Array
+      ? messages.decrypt(message, options)
+      : decryptStream(message, options);
+  });
 }
 
 /**
@@ -127,8 +151,11 @@ export async function compress(
   message: Uint8Array | MessageStream,
   options: StreamOptions = {},
 ): Promise<Uint8Array | Readable> {
-  assertMessage(message);
-  return message instanceof Uint8Array ? compressing.compress(message) : compressStream(message, options);
+  return endedIfFails([message], async () => {
+    assertMessage(message);
+    assertCompressOptions(options);
+    return message instanceof Uint8Array ? compressing.compress(message) : compressStream(message, options);
+  });
 }
 
 /**
@@ -149,8 +176,30 @@ export async function decompress(
   message: Uint8Array | MessageStream,
   options: DecompressOptions & StreamOptions = {},
 ): Promise<compressing.Decompressed | DecompressedStream> {
-  assertMessage(message);
-  return message instanceof Uint8Array
-    ? compressing.decompress(message, options)
-    : decompressStream(message, options);
+  return endedIfFails([message], async () => {
+    assertMessage(message);
+    assertCompressOptions(options);
+    return message instanceof Uint8Array
+      ? compressing.decompress(message, options)
+      : decompressStream(message, options);
+  });
+}
+
+/** What `run` gives; if it fails, the streams among what was given are ended: nobody reads them any more. */
+async function endedIfFails<T>(given: readonly unknown[], run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    for (const one of given) await endStream(one).catch(() => undefined); // what went wrong first is told
+    throw error;
+  }
+}
+
+async function endStream(given: unknown): Promise<void> {
+  if (given instanceof Readable) {
+    given.on('error', () => undefined); // a file that is not found is told of later
+    given.destroy();
+  } else if (typeof given === 'object' && given !== null && Symbol.asyncIterator in given) {
+    await (given as AsyncIterable<unknown>)[Symbol.asyncIterator]().return?.();
+  }
 }

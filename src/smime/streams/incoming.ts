@@ -5,6 +5,7 @@
 import { Readable } from 'node:stream';
 import { Gatherer } from '../../asn1/headers.js';
 import { concat, Gathered, plain } from '../../bytes.js';
+import { MailsealError } from '../../errors.js';
 import type { SpoolOptions } from '../../spool.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
 import { BlankLine } from './blankline.js';
@@ -23,7 +24,10 @@ export interface StreamOptions {
 export interface SpoolSettings {
   /** Octets that are kept in memory; a message of no more is handled as one that is all there. Default 2^24. */
   readonly memory?: number;
-  /** Most octets that are kept, in memory and on disk: what is longer is refused (LIMIT_LENGTH). Default 2^33. */
+  /**
+   * Most octets that are read of a stream, whether they are kept or not (a multipart may have any number around its parts),
+   * and most that are kept of what comes out of it, in memory and on disk: more are refused (LIMIT_LENGTH). Default 2^33.
+   */
   readonly maxLength?: number;
   /** Folder of the temporary file, which is encrypted. Default: that of the system. */
   readonly directory?: string;
@@ -34,38 +38,40 @@ const EMPTY = new Uint8Array(0);
 const DEFAULT_MEMORY = 2 ** 24;
 const DEFAULT_MAX_LENGTH = 2 ** 33;
 
-function checkedSettings(settings: SpoolSettings = {}): SpoolOptions {
+function withDefaults(settings: SpoolSettings = {}): SpoolOptions & { readonly maxLength: number } {
   const { memory = DEFAULT_MEMORY, maxLength = DEFAULT_MAX_LENGTH } = settings;
-  for (const [name, value] of Object.entries({ memory, maxLength })) {
-    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`spool.${name} must be octets`);
-  }
   return { ...settings, memory, maxLength };
 }
 
 /** @throws TypeError for what gives no octets, or was read already: it would be an empty message */
-export function assertMessage(message: unknown): asserts message is Uint8Array | MessageStream {
+export function assertMessage(
+  message: unknown,
+  what = 'message',
+): asserts message is Uint8Array | MessageStream {
   if (message instanceof Uint8Array) return;
   if (message instanceof Readable && message.readableEnded) {
-    throw new TypeError('message is a stream that was read already');
+    throw new TypeError(`${what} is a stream that was read already`);
   }
   if (typeof message === 'object' && message !== null && Symbol.asyncIterator in message) return;
-  throw new TypeError('message must be a Uint8Array or a stream of them');
+  throw new TypeError(`${what} must be a Uint8Array or a stream of them`);
 }
 
 /**
  * Runs `whole` on a message that fits into memory, `long` on one that does not. The stream is ended when it fails; else
  * `long` has read it to its end, or hands it on.
- * @throws RangeError for settings that are none
+ * @param what it is, for errors
+ * @throws MailsealError LIMIT_LENGTH, also while `long` reads
  */
 export async function receive<T>(
   message: MessageStream,
   { spool }: StreamOptions,
   whole: (message: Uint8Array, settings: SpoolOptions) => Promise<T>,
   long: (incoming: Incoming, settings: SpoolOptions) => Promise<T>,
+  what: 'message' | 'content' = 'message',
 ): Promise<T> {
-  const incoming = new Incoming(message);
+  const settings = withDefaults(spool);
+  const incoming = new Incoming(message, settings.maxLength, what);
   return incoming.endedIfFails(async () => {
-    const settings = checkedSettings(spool);
     const octets = await incoming.whole(settings.memory);
     return octets === undefined ? long(incoming, settings) : whole(octets, settings);
   });
@@ -83,10 +89,15 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
   /** Of the source, what does not go into the chunk before any more. */
   #over: Uint8Array = EMPTY;
   readonly #gatherer = new Gatherer(GATHERED);
+  readonly #most: number;
+  readonly #what: string;
   #ended = false;
   #pulled = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  /** @param most octets that are read @param what they are, for errors */
+  constructor(source: AsyncIterable<Uint8Array>, most = Number.POSITIVE_INFINITY, what = '') {
+    this.#most = most;
+    this.#what = what;
     this.#stream = source;
     this.#source = source[Symbol.asyncIterator]();
   }
@@ -187,6 +198,10 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
     }
     if (!(value instanceof Uint8Array)) throw new TypeError('a message stream must give Uint8Arrays');
     this.#pulled += value.length;
+    if (this.#pulled > this.#most) {
+      const message = `a ${this.#what} stream of over ${this.#most} octets, the limit (option spool.maxLength)`;
+      throw new MailsealError('LIMIT_LENGTH', message, { offset: this.#most });
+    }
     return plain(value);
   }
 }

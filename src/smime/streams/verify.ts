@@ -75,19 +75,25 @@ async function verifyBeside(
   if (input.signedEntity !== undefined) throw contentGiven();
   const signed = SignedData.parse(signedDataIn(input.contentInfo));
   const whole = async (content: Uint8Array) => ofMemory(await verify(message, { ...options, content }));
-  return receive(content, options, whole, (incoming, settings) => {
-    const digests = new RunningDigests(signerDigests(signed));
-    return keep(incoming, digests, settings, async (spool) => {
-      const { mail, path } = input;
-      if (signed.content !== undefined && !(await sameOctets(spool.read(), octetsOf(signed.content)))) {
-        throw changed(signed);
-      }
-      return judgeStored(
-        { signed, spool, digests, mail, isRoot: path === '', isBeside: false, ...coverage(input) },
-        options,
-      );
-    });
-  });
+  return receive(
+    content,
+    options,
+    whole,
+    (incoming, settings) => {
+      const digests = new RunningDigests(signerDigests(signed));
+      return keep(incoming, digests, settings, async (spool) => {
+        const { mail, path } = input;
+        if (signed.content !== undefined && !(await sameOctets(spool.read(), octetsOf(signed.content)))) {
+          throw changed(signed);
+        }
+        return judgeStored(
+          { signed, spool, digests, mail, isRoot: path === '', isBeside: false, ...coverage(input) },
+          options,
+        );
+      });
+    },
+    'content',
+  );
 }
 
 const contentGiven = () =>
