@@ -87,27 +87,29 @@ async function* evenly(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   if (rest !== undefined) yield rest;
 }
 
-/** Octets in base64 lines, behind `head`: those of encodeBase64Lines. */
+/**
+ * Octets in base64 lines, behind `head`: those of encodeBase64Lines.
+ * @param source of chunks that are good until the next one is asked for
+ */
 export async function* encodeBase64Stream(
   source: AsyncIterable<Uint8Array>,
   head?: Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   if (head !== undefined) yield head;
-  let pieces: Uint8Array[] = []; // the encoder takes them as they are
-  let room = LINES;
+  const rest = Buffer.allocUnsafeSlow(LINES);
+  let kept = 0;
   for await (const octets of source) {
-    for (let at = 0; at < octets.length; ) {
-      const piece = octets.subarray(at, at + room);
-      at += piece.length;
-      room -= piece.length;
-      pieces.push(piece);
-      if (room > 0) continue;
-      yield encodeBase64Lines(inPieces(pieces));
-      pieces = [];
-      room = LINES;
+    let at = 0;
+    while (kept + octets.length - at >= LINES) {
+      const part = octets.subarray(at, at + LINES - kept);
+      yield encodeBase64Lines(inPieces([rest.subarray(0, kept), part]));
+      at += part.length;
+      kept = 0;
     }
+    rest.set(octets.subarray(at), kept);
+    kept += octets.length - at;
   }
-  if (pieces.length > 0) yield encodeBase64Lines(inPieces(pieces));
+  if (kept > 0) yield encodeBase64Lines(inPieces([rest.subarray(0, kept)]));
 }
 
 /**

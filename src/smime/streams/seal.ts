@@ -5,6 +5,7 @@
  */
 import { pipeline, Readable } from 'node:stream';
 import { createDeflate } from 'node:zlib';
+import { release } from '../../bytes.js';
 import { compressedAround } from '../../cms/compressed.js';
 import { envelopeStream } from '../../cms/enveloped.js';
 import { planSignatures, signedAround, signedDetached, signPlanned } from '../../cms/signed.js';
@@ -39,7 +40,7 @@ export function signStream(message: MessageStream, options: SignOptions & Stream
     async (incoming, settings) => {
       const { detached = true } = options;
       const planned = planSignatures({ ...options, detached });
-      const { outer, content, close } = await prepare(incoming, settings, (head) => {
+      const { outer, content, lent, close } = await prepare(incoming, settings, (head) => {
         refuseLegacyDisplay(options);
         return parted(head, options);
       });
@@ -56,7 +57,7 @@ export function signStream(message: MessageStream, options: SignOptions & Stream
       }
       async function* opaque(): AsyncGenerator<Uint8Array> {
         yield signedAround(planned, []).before;
-        for await (const chunk of content()) {
+        for await (const chunk of lent()) {
           digests.update(chunk);
           yield* segment(chunk);
         }
@@ -86,7 +87,11 @@ export function encryptStream(
       });
       async function* octets(): AsyncGenerator<Uint8Array> {
         yield before;
-        for await (const chunk of lent()) yield* segment(encryptor.update(chunk));
+        for await (const chunk of lent()) {
+          const made = encryptor.update(chunk);
+          yield* segment(made);
+          release(made);
+        }
         yield* segment(encryptor.final());
         yield after();
       }
