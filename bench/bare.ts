@@ -71,6 +71,13 @@ function contentJobs(size: string, file: string): Jobs {
     const cipher = createDecipheriv('aes-256-cbc', key, iv);
     return [cipher.update(content), cipher.final()];
   };
+  const nonce = iv.subarray(0, 12);
+  const encryptGcm = (content: Buffer): { encrypted: Buffer; tag: Buffer } => {
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
+    const encrypted = cipher.update(content);
+    cipher.final();
+    return { encrypted, tag: cipher.getAuthTag() };
+  };
   const on = (prepare: (content: Buffer) => Operation) => async (): Promise<Operation> => {
     return prepare(readFileSync(file));
   };
@@ -80,6 +87,14 @@ function contentJobs(size: string, file: string): Jobs {
     [`aes-256-cbc decrypt ${size}`]: on((content) => {
       const encrypted = Buffer.concat(encrypt(content));
       return () => decrypt(encrypted);
+    }),
+    [`aes-256-gcm encrypt ${size}`]: on((content) => () => encryptGcm(content)),
+    [`aes-256-gcm decrypt ${size}`]: on((content) => {
+      const { encrypted, tag } = encryptGcm(content);
+      return () => {
+        const cipher = createDecipheriv('aes-256-gcm', key, nonce).setAuthTag(tag);
+        return [cipher.update(encrypted), cipher.final()];
+      };
     }),
     [`base64 encode ${size}`]: on((content) => () => content.toString('base64')),
     [`base64 decode ${size}`]: on((content) => {

@@ -45,6 +45,9 @@ export interface Implementation {
   /** The same for all recipients of {@link Inputs}. */
   encryptMany?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
   decrypt?(mail: MailInputs): () => Promise<Uint8Array> | Uint8Array;
+  /** Both with AES-256-GCM. */
+  encryptGcm?(mail: MailInputs): () => Promise<Uint8Array>;
+  decryptGcm?(mail: MailInputs): () => Promise<Uint8Array>;
   /** The same with a mail that comes in chunks. Verifying gives the content, and throws unless the signature is valid. */
   streams?: Record<Streamed, (mail: MailInputs) => () => Promise<Chunks>>;
   lookup?(): Promise<Operation>;

@@ -38,6 +38,8 @@ export interface MailInputs {
   /** That mail clear-signed (multipart/signed), and enveloped with AES-256-CBC for one RSA recipient. */
   signed: string;
   encrypted: string;
+  /** Enveloped with AES-256-GCM. */
+  encryptedGcm: string;
   /** The same as bare CMS in DER, for rivals without MIME; the signature is detached. */
   signedDer: string;
   encryptedDer: string;
@@ -224,11 +226,13 @@ export function makeInputs(folder: string, batches: BatchInput[], withLongMail: 
     };
     const signing = '-sign -signer cert.pem -inkey cert.key -md sha256';
     const encrypting = '-encrypt -aes-256-cbc -recip cert.pem';
+    const encryptingGcm = encrypting.replace('cbc', 'gcm');
     return {
       size: label,
       plain,
       signed: makeMail('signed.eml', signing),
       encrypted: makeMail('encrypted.eml', encrypting),
+      encryptedGcm: makeMail('gcm.eml', encryptingGcm),
       signedDer: make('signed.der', `${signing} -outform DER`),
       encryptedDer: make('encrypted.der', `${encrypting} -outform DER`),
       encryptedOaepDer: make('oaep.der', `${encrypting} -keyopt rsa_padding_mode:oaep -outform DER`),

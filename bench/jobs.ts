@@ -2,7 +2,7 @@
 import type { BatchInput } from './batches.js';
 import { IMPORT_JOBS, type ImportJob, importName, MANY_FILES } from './import.js';
 import type { Inputs, MailInputs } from './inputs.js';
-import { ENCRYPT_TO_MANY, toMany } from './mail.js';
+import { ENCRYPT_TO_MANY, toMany, withGcm } from './mail.js';
 import { IN_MEMORY, STREAMED, type Streamed, streamed } from './stream.js';
 
 export interface Job {
@@ -54,7 +54,7 @@ function batchJob({ job, pack }: BatchInput): Job {
 const importJob = (imports: ImportJob): Job => ({ name: importName(imports), imports });
 
 function mailJobs(
-  { size, plain, signed, encrypted }: MailInputs,
+  { size, plain, signed, encrypted, encryptedGcm }: MailInputs,
   { caPem, certificatePem, keyPem, recipients }: Inputs,
   smallest: boolean,
 ): Job[] {
@@ -78,6 +78,17 @@ function mailJobs(
       : []),
     { name: `decrypt ${size}`, native: ['decrypt', encrypted, certificatePem, keyPem, plain] },
     ...stream('decrypt'),
+    ...(size === IN_MEMORY
+      ? [
+          { name: withGcm('encrypt', size), native: ['encrypt-gcm', plain, certificatePem, keyPem] as const },
+          {
+            name: withGcm('decrypt', size),
+            native: ['decrypt', encryptedGcm, certificatePem, keyPem, plain] as const,
+          },
+          { name: `aes-256-gcm encrypt ${size}` },
+          { name: `aes-256-gcm decrypt ${size}` },
+        ]
+      : []),
     ...bareJobs(size),
   ];
 }

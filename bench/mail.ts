@@ -10,6 +10,11 @@ import { assertResult, type Implementation, type Jobs } from './implementation.j
 import { type Inputs, RECIPIENTS } from './inputs.js';
 import { drain, gather, STREAMED, type Streamed, streamed } from './stream.js';
 
+/** The job that does with AES-256-GCM what `VERB SIZE` does with AES-256-CBC. */
+export const withGcm = (verb: 'encrypt' | 'decrypt', size: string): string => `${verb} ${size}${GCM}`;
+/** How its name ends. */
+export const GCM = ', AES-256-GCM';
+
 /** The job that encrypts a mail to many, and the one that encrypts 32 octets with the key of each, RSAES-PKCS1-v1_5. */
 export const toMany = (size: string): string => `encrypt ${size}, ${RECIPIENTS} recipients`;
 export const ENCRYPT_TO_MANY = `rsa-2048 encrypt, ${RECIPIENTS} keys`;
@@ -61,11 +66,13 @@ export function mailJobs(implementation: Implementation, inputs: Inputs): Jobs {
     };
     jobs[`encrypt ${size}`] = () => checked(implementation.encrypt?.(mail));
     jobs[toMany(size)] = () => checked(implementation.encryptMany?.(mail));
-    jobs[`decrypt ${size}`] = async () => {
-      const decrypt = implementation.decrypt?.(mail);
+    const opened = async (decrypt: ReturnType<NonNullable<Implementation['decrypt']>> | undefined) => {
       if (decrypt !== undefined) assertResult(isPlain(await decrypt()));
       return decrypt;
     };
+    jobs[`decrypt ${size}`] = () => opened(implementation.decrypt?.(mail));
+    jobs[withGcm('encrypt', size)] = () => checked(implementation.encryptGcm?.(mail));
+    jobs[withGcm('decrypt', size)] = () => opened(implementation.decryptGcm?.(mail));
 
     const checkPlain = (content: Uint8Array): void => assertResult(isPlain(content));
     const checks: Record<Streamed, (result: Uint8Array) => void> = {

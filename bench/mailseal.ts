@@ -78,6 +78,14 @@ export async function create(inputs: Inputs): Promise<Implementation> {
       const mail = readFileSync(encrypted);
       return async () => (await mailseal.decrypt(mail, { keys })).content;
     },
+    encryptGcm({ plain }) {
+      const mail = readFileSync(plain);
+      return () => mailseal.encrypt(mail, { recipients: [certificate], cipher: 'aes256-gcm' });
+    },
+    decryptGcm({ encryptedGcm }) {
+      const mail = readFileSync(encryptedGcm);
+      return async () => (await mailseal.decrypt(mail, { keys })).content;
+    },
     streams: {
       sign({ plain }) {
         const mail = readFileSync(plain);

@@ -1,7 +1,7 @@
 /** The printed tables: microseconds and ratios for every job, then the targets with what was reached. */
 import { formatImports, importTargets } from './importreport.js';
 import { RECIPIENTS } from './inputs.js';
-import { ENCRYPT_TO_MANY } from './mail.js';
+import { ENCRYPT_TO_MANY, GCM } from './mail.js';
 import type { Row } from './measure.js';
 import { STREAM } from './stream.js';
 import { type Comparison, TARGETS, type Target } from './targets.js';
@@ -16,7 +16,9 @@ const LIMITS: Record<string, readonly string[]> = {
   'verify-new': ['rsa-2048 public', 'rsa-2048 public', 'sha-256 N'],
   encrypt: ['rsa-2048 public', 'aes-256-cbc encrypt N', 'base64 encode N'],
   [`encrypt, ${RECIPIENTS} recipients`]: [ENCRYPT_TO_MANY, 'aes-256-cbc encrypt N', 'base64 encode N'],
+  [`encrypt${GCM}`]: ['rsa-2048 public', 'aes-256-gcm encrypt N', 'base64 encode N'],
   decrypt: ['rsa-2048 private', 'aes-256-cbc decrypt N', 'base64 decode N'],
+  [`decrypt${GCM}`]: ['rsa-2048 private', 'aes-256-gcm decrypt N', 'base64 decode N'],
 };
 
 export function find(rows: readonly Row[], job: string, impl: string): Row | undefined {

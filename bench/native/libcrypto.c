@@ -12,6 +12,7 @@
  *   sign         MAIL CERT.pem KEY.pem CA.pem    CMS_sign + SMIME_write_CMS, clear-signed, SHA-256
  *   verify       MAIL CA.pem CONTENT             SMIME_read_CMS + CMS_verify with the path to the CA
  *   encrypt      MAIL CERT.pem KEY.pem [PACK]    CMS_encrypt + SMIME_write_CMS, AES-256-CBC; for all certificates of a pack
+ *   encrypt-gcm  MAIL CERT.pem KEY.pem           the same, AES-256-GCM
  *   decrypt      MAIL CERT.pem KEY.pem CONTENT   SMIME_read_CMS + CMS_decrypt
  *
  * Every operation is checked once before it is timed: what was verified or decrypted must be CONTENT, and what was
@@ -50,6 +51,7 @@ typedef struct {
   Bytes content; /* what it must give, where it gives content */
   X509 *certificate;
   EVP_PKEY *key;
+  const EVP_CIPHER *cipher; /* what content is encrypted with */
   X509_STORE *trust;
   STACK_OF(X509) *recipients;
   BIO *output;   /* what the last operation wrote; the next one replaces it */
@@ -238,7 +240,7 @@ static void verify(Job *job) { verifyMail(job, job->input.data, job->input.lengt
 
 static void encrypt(Job *job) {
   BIO *in = BIO_new_mem_buf(job->input.data, (int)job->input.length);
-  CMS_ContentInfo *cms = CMS_encrypt(job->recipients, in, EVP_aes_256_cbc(), CMS_STREAM);
+  CMS_ContentInfo *cms = CMS_encrypt(job->recipients, in, job->cipher, CMS_STREAM);
   if (!cms || !SMIME_write_CMS(newOutput(job), cms, in, CMS_STREAM)) fail("encrypt");
   CMS_ContentInfo_free(cms);
   BIO_free(in);
@@ -359,9 +361,15 @@ int main(int argc, char **argv) {
     job.content = readFile(files[2]);
   } else if (strcmp(name, "encrypt") == 0 && fileCount >= 3) {
     operation = encrypt;
+    job.cipher = EVP_aes_256_cbc();
     check = checkEncrypted;
     setIdentity(&job, files[1], files[2]);
     if (fileCount == 4) setRecipients(&job, files[3]);
+  } else if (strcmp(name, "encrypt-gcm") == 0 && fileCount == 3) {
+    operation = encrypt;
+    job.cipher = EVP_aes_256_gcm();
+    check = checkEncrypted;
+    setIdentity(&job, files[1], files[2]);
   } else if (strcmp(name, "decrypt") == 0 && fileCount == 4) {
     operation = decrypt;
     check = checkContent;
