@@ -330,3 +330,37 @@ describe('temporary files', () => {
     },
   );
 });
+
+describe('multipart/signed that names no protocol is what its second part is', () => {
+  const mail = (type: string, second: string, end = '--b--\r\n', parameters = 'boundary=b') =>
+    utf8(
+      `${FROM}Content-Type: multipart/signed; ${parameters}\r\n\r\n--b\r\n${HELLO}\r\n--b\r\nContent-Type: ${type}\r\n${second}\r\n${end}`,
+    );
+  const signature = `${BASE64}${toBase64(signData(utf8(HELLO), { signers, detached: true }))}`;
+  const pkcs7 = 'application/pkcs7-signature';
+
+  it.each<[string, Uint8Array, string | undefined]>([
+    ['a signature', mail(pkcs7, signature), undefined],
+    ['a signature of OpenPGP', mail('application/pgp-signature', `\r\n${signature}`), 'NOT_SMIME'],
+    ['a text', mail('text/plain', '\r\nHello'), 'NOT_SMIME'],
+    ['a header that can be read in two ways', mail(pkcs7, `Content-Type: a/b\r\n${signature}`), 'NOT_SMIME'],
+    ['a signature, with a third part', mail(pkcs7, signature, '--b\r\n\r\nx\r\n--b--\r\n'), 'MIME_MALFORMED'],
+    ['a signature that is not closed', mail(pkcs7, signature, ''), 'MIME_MALFORMED'],
+    ['a signature in base64 that is none', mail(pkcs7, `${BASE64}MII*`), 'MIME_MALFORMED'],
+    [
+      'a signature in an unknown encoding',
+      mail(pkcs7, 'Content-Transfer-Encoding: x\r\n\r\n'),
+      'UNSUPPORTED_FEATURE',
+    ],
+    ['nothing: there are no parts', mail(pkcs7, signature, '', 'boundary=c'), 'NOT_SMIME'],
+    ['nothing: there is no boundary', mail(pkcs7, signature, '', 'x=y'), 'NOT_SMIME'],
+    ['nothing: there are two boundaries', mail(pkcs7, signature, '', 'boundary=b; boundary=c'), 'NOT_SMIME'],
+  ])('%s', async (_, octets, code) => {
+    const inMemory = await verify(octets, { trust }).catch((error) => error);
+    const inChunks = await verify(chunked(octets, 50), { trust, ...streamed }).catch((error) => error);
+    expect([inMemory.code, inMemory.offset]).toEqual([code, inChunks.offset]);
+    expect(inChunks.code).toBe(code);
+    expect(inChunks.valid).toBe(inMemory.valid);
+    if (code === undefined) await inChunks.close();
+  });
+});

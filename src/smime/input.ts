@@ -72,7 +72,7 @@ function readEntity(
 ): Pick<SmimeInput, 'contentInfo' | 'signedEntity'> | undefined {
   if (smime.kind === 'none') return undefined;
   if (smime.kind !== 'multipart-signed') return { contentInfo: readContentInfo(objectIn(entity)) };
-  return { contentInfo: signatureIn(smime.signature), signedEntity: smime.content };
+  return { contentInfo: readSignature(objectIn(smime.signature)), signedEntity: smime.content };
 }
 
 /**
@@ -80,8 +80,8 @@ function readEntity(
  * is no part of it (EFAIL).
  * @throws MailsealError UNSUPPORTED_FEATURE with the OID, if it is no SignedData
  */
-export function signatureIn(part: MimeEntity): ContentInfo {
-  const contentInfo = readContentInfo(objectIn(part));
+export function readSignature(octets: Uint8Array): ContentInfo {
+  const contentInfo = readContentInfo(octets);
   contentOfType(contentInfo, OID.signedData);
   return contentInfo;
 }

@@ -319,7 +319,7 @@ function secondIsSignature(entity: MimeEntity): boolean {
 }
 
 /** A gateway may have made application/octet-stream of it, and some mailers name the wrong one of the two types. */
-function holdsSignature(part: MimeEntity): boolean {
+export function holdsSignature(part: MimeEntity): boolean {
   const kind = part.contentType.type === 'multipart/signed' ? 'none' : declaredKind(part);
   return kind === 'pkcs7-signature' || kind === 'pkcs7-mime';
 }
@@ -350,15 +350,22 @@ export function classify(entity: MimeEntity): Smime {
 }
 
 /**
- * The same from the header alone. A multipart/signed that names no protocol counts as S/MIME: its second part says so, or is
- * refused.
+ * The same from the header alone. A multipart/signed that names no protocol counts as S/MIME if it has parts at all: whether it
+ * is, its second part says.
  * @throws MailsealError MIME_MALFORMED
  */
 export function classifyHeader(entity: MimeEntity): Declared {
-  const { type, parameters } = entity.contentType;
-  const isUnnamed = type === 'multipart/signed' && !parameters.has('protocol');
-  return refined(isUnnamed ? 'multipart-signed' : declaredKind(entity), entity);
+  if (!isUnnamed(entity)) return refined(declaredKind(entity), entity);
+  const kind = tolerant<Smime['kind']>(() => {
+    entity.boundary();
+    return 'multipart-signed';
+  }, 'none');
+  return refined(kind, entity);
 }
+
+/** multipart/signed without the parameter that RFC 1847 wants of it. */
+export const isUnnamed = ({ contentType: { type, parameters } }: MimeEntity): boolean =>
+  type === 'multipart/signed' && !parameters.has('protocol');
 
 type Declared = Exclude<Smime, { kind: 'multipart-signed' }> | Pick<MultipartSigned, 'kind' | 'micalg'>;
 

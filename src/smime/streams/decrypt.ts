@@ -21,7 +21,6 @@ import { MailsealError } from '../../errors.js';
 import type { Spool, SpoolOptions } from '../../spool.js';
 import { splitMessage } from '../build.js';
 import type { Headers } from '../headers.js';
-import { signatureIn } from '../input.js';
 import { type Decrypted, type DecryptOptions, decrypt, MAX_SIGNED_LAYERS, notEncrypted } from '../message.js';
 import { classifyHeader, type MimeEntity, parseEntity } from '../mime.js';
 import {
@@ -33,7 +32,7 @@ import {
 } from '../protectedheaders.js';
 import { objectOctets } from './base64.js';
 import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
-import { placed, readHead, readSkeleton, readStreamedInput } from './input.js';
+import { placed, readHead, readSkeleton, readStreamedInput, signatureIn } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
 
@@ -152,7 +151,7 @@ async function findEnveloped(incoming: Incoming, layersLeft: number): Promise<Fo
   if (input.kind === 'multipart-signed') {
     const { parts } = input;
     const found = await findSigned(parts.content, layersLeft);
-    return around(found, mail, async () => signatureIn(parseEntity((await parts.signature()).bytes)));
+    return around(found, mail, async () => signatureIn(await parts.signature()));
   }
   const { object } = input;
   switch (object.contentType) {

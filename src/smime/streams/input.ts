@@ -7,11 +7,11 @@ import { type SplitObject, splitContentInfo } from '../../asn1/split.js';
 import { buffer } from '../../bytes.js';
 import { type ContentInfo, readContentInfo } from '../../cms/content.js';
 import { MailsealError } from '../../errors.js';
-import { BER_SEQUENCE } from '../input.js';
-import { classifyHeader, type MimeEntity, parseEntity } from '../mime.js';
+import { BER_SEQUENCE, objectIn, readSignature } from '../input.js';
+import { classifyHeader, isUnnamed, type MimeEntity, parseEntity, shifted } from '../mime.js';
 import { objectOctets } from './base64.js';
 import type { Incoming } from './incoming.js';
-import { type SignedParts, splitSigned } from './multipart.js';
+import { type SignaturePart, type SignedParts, splitSigned } from './multipart.js';
 
 export type StreamedInput =
   | {
@@ -42,12 +42,10 @@ export async function readStreamedInput(incoming: Incoming): Promise<StreamedInp
   const declared = classifyHeader(mail);
   switch (declared.kind) {
     case 'none':
-      throw new MailsealError(
-        'NOT_SMIME',
-        `the message is ${mail.contentType.type || 'of no type'}, neither signed nor encrypted in S/MIME as a whole`,
-      );
+      throw notSmime(mail);
     case 'multipart-signed': {
-      const parts = splitSigned(incoming, mail.boundary(), mail.bodyStart);
+      const otherwise = isUnnamed(mail) ? notSmime(mail) : undefined;
+      const parts = splitSigned(incoming, mail.boundary(), mail.bodyStart, otherwise);
       return { kind: 'multipart-signed', parts, micalg: declared.micalg, mail };
     }
     default: {
@@ -55,6 +53,17 @@ export async function readStreamedInput(incoming: Incoming): Promise<StreamedInp
       return { kind: 'object', object: await splitContentInfo(octets), mail };
     }
   }
+}
+
+const notSmime = ({ contentType: { type } }: MimeEntity) =>
+  new MailsealError(
+    'NOT_SMIME',
+    `the message is ${type || 'of no type'}, neither signed nor encrypted in S/MIME as a whole`,
+  );
+
+/** The CMS object of the second part of multipart/signed. Offsets in errors are those of the mail, as in memory. */
+export function signatureIn({ bytes, start }: SignaturePart): ContentInfo {
+  return readSignature(shifted(start, () => objectIn(parseEntity(bytes))));
 }
 
 function notMail(head: Uint8Array): MailsealError {

@@ -7,6 +7,7 @@
 import { Gathered } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
 import {
+  holdsSignature,
   MAX_PARTS,
   MimeEntity,
   NO_DELIMITER,
@@ -14,6 +15,7 @@ import {
   type Range,
   requireSignature,
   shifted,
+  tolerant,
 } from '../mime.js';
 import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
 
@@ -44,11 +46,13 @@ export interface SignedParts {
  * @param body what stands behind the header; ended early where `content` is
  * @param boundary see MimeEntity.boundary
  * @param bodyStart offset of the body in the mail
+ * @param otherwise what is thrown where the second part is no signature, if the header does not say that it is one
  */
 export function splitSigned(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
   bodyStart: number,
+  otherwise?: MailsealError,
 ): SignedParts {
   const source = body[Symbol.asyncIterator]();
   const splitter = new Splitter(boundary, bodyStart);
@@ -79,7 +83,7 @@ export function splitSigned(
     } finally {
       if (!complete) await source.return?.();
     }
-    return splitter.result();
+    return splitter.result(otherwise);
   };
   return { content: content(), signature };
 }
@@ -159,18 +163,23 @@ class Splitter implements DelimiterSink {
     this.rangeStart = next;
   }
 
-  result(): SignaturePart {
+  result(otherwise: MailsealError | undefined): SignaturePart {
     const malformed = (message: string, offset: number) =>
       new MailsealError('MIME_MALFORMED', message, { offset });
     const [preamble, content, second] = this.ranges;
+    const { bytes } = this.signature;
+    const whole = { start: 0, end: bytes.length };
+    const signature = () => new MimeEntity(bytes, whole, 1, { parts: 0 });
+    if (otherwise !== undefined) {
+      const isSignature = second !== undefined && tolerant(() => holdsSignature(signature()), false);
+      if (!isSignature) throw otherwise;
+    }
     if (preamble === undefined) throw malformed(NO_DELIMITER, this.bodyStart);
     const { epilogueStart: start } = this;
     if (content === undefined || second === undefined || this.parts !== 2 || start === undefined) {
       throw malformed(NOT_TWO_PARTS, this.bodyStart);
     }
-    const { bytes } = this.signature;
-    const whole = { start: 0, end: bytes.length };
-    shifted(second.start, () => requireSignature(new MimeEntity(bytes, whole, 1, { parts: 0 })));
+    shifted(second.start, () => requireSignature(signature()));
     return { bytes, start: second.start, preamble, content, epilogue: { start, end: this.offset } };
   }
 }

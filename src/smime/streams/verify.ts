@@ -15,13 +15,13 @@ import { MailsealError, readable } from '../../errors.js';
 import type { Spool, SpoolOptions } from '../../spool.js';
 import { type DigestName, RunningDigests, readSignerDigest } from '../../x509/digests.js';
 import { type Coverage, coverage } from '../coverage.js';
-import { readInput, signatureIn } from '../input.js';
+import { readInput } from '../input.js';
 import { type MimeEntity, parseEntity, tolerant } from '../mime.js';
 import { hasLoneCr as hasLoneCrIn } from '../transfer.js';
 import { judgeMessage, signedDataIn, type Verdict, type VerifyOptions, verify } from '../verify.js';
 import { convert, toCanonical } from './codecs.js';
 import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
-import { readHead, readSkeleton, readStreamedInput, type StreamedInput } from './input.js';
+import { readHead, readSkeleton, readStreamedInput, type StreamedInput, signatureIn } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, type StreamedContent, store, withStreams } from './stored.js';
 
@@ -173,8 +173,9 @@ async function verifyClear(
 ): Promise<VerdictStream> {
   const digests = new RunningDigests(new Set(micalg.flatMap(digestNamed)));
   return keep(parts.content, digests, settings, async (spool) => {
-    const { bytes, preamble, content, epilogue } = await parts.signature();
-    const signed = SignedData.parse(signedDataIn(signatureIn(parseEntity(bytes))));
+    const signature = await parts.signature();
+    const { preamble, content, epilogue } = signature;
+    const signed = SignedData.parse(signedDataIn(signatureIn(signature)));
     const beginning = await beginningOf(spool.read());
     const type = tolerant(() => parseEntity(beginning).contentType.type, '');
     const uncovered = {
