@@ -62,6 +62,17 @@ export interface ContentEncryptor {
   final(): Uint8Array;
   /** After that: of an AEAD cipher. */
   tag(): Uint8Array | undefined;
+  /** Ends it where it was not read to its end. */
+  close(): void;
+}
+
+/** OpenSSL wipes what it has of the key, and gives it back: now, and not when the engine is collected. */
+function discard(engine: { final(): unknown }): void {
+  try {
+    engine.final();
+  } catch {
+    // It was called before, or there is no whole content.
+  }
 }
 
 /**
@@ -93,7 +104,12 @@ function encryptorOf(
   try {
     if (tagLength === undefined) {
       const engine = createCipheriv(nodeCbc(name), key, iv);
-      return { update: (chunk) => engine.update(chunk), final: () => engine.final(), tag: () => undefined };
+      return {
+        update: (chunk) => engine.update(chunk),
+        final: () => engine.final(),
+        tag: () => undefined,
+        close: () => discard(engine),
+      };
     }
     const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
     engine.setAAD(associated, length === undefined ? undefined : { plaintextLength: length });
@@ -101,6 +117,7 @@ function encryptorOf(
       update: (chunk) => engine.update(chunk),
       final: () => engine.final(),
       tag: () => engine.getAuthTag(),
+      close: () => discard(engine),
     };
   } finally {
     if (key !== contentKey) wipe(key);
@@ -228,11 +245,15 @@ const isFailure = (error: unknown) => error instanceof MailsealError && error.co
 
 async function* decryptStoredCbc(cipher: ContentCipher, key: Uint8Array, data: StoredOctets) {
   const blockLength = cipher.iv.length;
-  const decrypt = blockDecryptor(cipher, key);
+  const decryptor = blockDecryptor(cipher, key);
   let held: Uint8Array | undefined;
-  for await (const blocks of inBlocks(data.lend(), blockLength)) {
-    if (held !== undefined) yield held;
-    held = decrypt(blocks);
+  try {
+    for await (const blocks of inBlocks(data.lend(), blockLength)) {
+      if (held !== undefined) yield held;
+      held = decryptor.update(blocks);
+    }
+  } finally {
+    decryptor.close();
   }
   const length = held === undefined ? -1 : unpaddedLength(held, blockLength);
   if (held === undefined || length < 0) throw decryptionFailed();
@@ -276,9 +297,15 @@ async function* decryptStoredAead(
   }
   const engine = aeadDecipher(cipher, key, { tag, associated });
   let held: Uint8Array | undefined;
-  for await (const chunk of data.lend(0, end)) {
-    if (held !== undefined) yield held;
-    held = engine.update(chunk);
+  let complete = false;
+  try {
+    for await (const chunk of data.lend(0, end)) {
+      if (held !== undefined) yield held;
+      held = engine.update(chunk);
+    }
+    complete = true;
+  } finally {
+    if (!complete) discard(engine);
   }
   try {
     engine.final();
@@ -333,22 +360,32 @@ function decryptPadded(cipher: ContentCipher, key: Uint8Array, data: Uint8Array)
   return undefined;
 }
 
-const decryptBlocks = (cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array =>
-  blockDecryptor(cipher, key)(data);
+function decryptBlocks(cipher: ContentCipher, key: Uint8Array, data: Uint8Array): Uint8Array {
+  const decryptor = blockDecryptor(cipher, key);
+  const opened = decryptor.update(data);
+  decryptor.close();
+  return opened;
+}
+
+interface BlockDecryptor {
+  update(data: Uint8Array): Uint8Array;
+  close(): void;
+}
 
 /** Decrypts whole blocks, those of one call after those of the call before. */
-function blockDecryptor(cipher: ContentCipher, key: Uint8Array): (data: Uint8Array) => Uint8Array {
+function blockDecryptor(cipher: ContentCipher, key: Uint8Array): BlockDecryptor {
   const { name, iv, effectiveKeyBits } = cipher;
   if (name === 'rc2-cbc' || name === 'des-cbc') {
     let before = iv;
-    return (data) => {
+    const update = (data: Uint8Array) => {
       const opened = decryptCbc(name, key, before, data, effectiveKeyBits);
       before = copy(data.subarray(data.length - iv.length));
       return opened;
     };
+    return { update, close: () => undefined };
   }
   const engine = createDecipheriv(nodeCbc(name), key, iv).setAutoPadding(false);
-  return (data) => engine.update(data);
+  return { update: (data) => engine.update(data), close: () => discard(engine) };
 }
 
 /** Looks at every octet of the last block, whatever the padding is. -1 if it is wrong. */

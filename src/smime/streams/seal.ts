@@ -84,6 +84,9 @@ export function encryptStream(
       const { outer, lent, close } = await prepare(incoming, settings, (head) => {
         refuseLegacyDisplay(options);
         return partedToEncrypt(head, options);
+      }).catch((error) => {
+        encryptor.close();
+        throw error;
       });
       async function* octets(): AsyncGenerator<Uint8Array> {
         yield before;
@@ -96,7 +99,10 @@ export function encryptStream(
         yield after();
       }
       const header = pkcs7MimeHeader({ outer, smimeType: smimeTypeOf(contentType) });
-      return outgoing(encodeBase64Stream(octets(), header), close);
+      return outgoing(encodeBase64Stream(octets(), header), () => {
+        encryptor.close();
+        return close();
+      });
     },
   );
 }
