@@ -18,6 +18,7 @@ export {
   Base64Decoder,
   canonicalLines,
   decodeBase64,
+  decodeBase64Pieces,
   encodeBase64Lines,
   Hazard,
   LineScanner,

@@ -158,7 +158,15 @@ export interface Decrypted extends DecryptedContent {
  *   MIME_MALFORMED, PEM_MALFORMED, ASN1_*, LIMIT_*
  */
 export async function decrypt(message: Uint8Array, options: DecryptOptions): Promise<Decrypted> {
-  const input = readInput(message);
+  return decryptInput(readInput(message), message, options);
+}
+
+/** {@link decrypt} of what was read. @param message may be the header alone */
+export async function decryptInput(
+  input: SmimeInput,
+  message: Uint8Array,
+  options: DecryptOptions,
+): Promise<Decrypted> {
   const opened = await decryptEnvelopedData(findEnveloped(input, MAX_SIGNED_LAYERS), options.keys, options);
   if (opened.contentType !== OID.data) return { ...opened, message: undefined, headers: undefined };
   const { content } = opened;

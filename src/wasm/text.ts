@@ -1,5 +1,5 @@
 /** Base64 and line ends: the kernels of assembly/base64.ts and assembly/lines.ts. Called by smime. */
-import type { Pieces } from '../bytes.js';
+import { inPieces, type Pieces } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { core, octets, reserve, words } from './instance.js';
 
@@ -53,10 +53,17 @@ export function encodeBase64Lines(pieces: Pieces, head?: Uint8Array): Uint8Array
 /** Strict base64 over line breaks.
  * @throws MailsealError MIME_MALFORMED with the offset of a foreign character, or if the text ends early */
 export function decodeBase64(bytes: Uint8Array): Uint8Array {
+  return decodeBase64Pieces(inPieces([bytes]));
+}
+
+/** {@link decodeBase64} of a text that is there in pieces. */
+export function decodeBase64Pieces(pieces: Pieces): Uint8Array {
   const decoder = new Base64Decoder();
-  const out = decoder.write(bytes);
+  const out = Buffer.allocUnsafe(Math.floor(pieces.byteLength / 4) * 3 + 3);
+  let written = 0;
+  for (const piece of pieces) written += decoder.writeTo(piece, out, written);
   decoder.end();
-  return out;
+  return out.subarray(0, written);
 }
 
 /** {@link decodeBase64} of a text that comes in pieces. */
@@ -68,6 +75,11 @@ export class Base64Decoder {
   /** What these octets give, with those before. @throws MailsealError MIME_MALFORMED with the offset in the text */
   write(bytes: Uint8Array): Uint8Array {
     const out = Buffer.allocUnsafe(Math.floor(bytes.length / 4) * 3 + 3);
+    return out.subarray(0, this.writeTo(bytes, out, 0));
+  }
+
+  /** The same into an array that has room for it, from `start` on. Returns how many octets that are. */
+  writeTo(bytes: Uint8Array, out: Uint8Array, start: number): number {
     const base = reserve(0);
     try {
       const state = reserve(12);
@@ -76,7 +88,7 @@ export class Base64Decoder {
       const output = reserve(room + MARGIN);
       words[state >>> 2] = this.bits;
       words[(state >>> 2) + 1] = this.gathered;
-      let written = 0;
+      let written = start;
       for (let at = 0; at < bytes.length; at += CHUNK) {
         const window = bytes.subarray(at, at + CHUNK);
         octets.set(window, input);
@@ -92,7 +104,7 @@ export class Base64Decoder {
       this.bits = words[state >>> 2] as number;
       this.gathered = words[(state >>> 2) + 1] as number;
       this.read += bytes.length;
-      return out.subarray(0, written);
+      return written - start;
     } finally {
       core.wipe(base);
     }

@@ -21,7 +21,14 @@ import { MailsealError } from '../../errors.js';
 import type { Spool, SpoolOptions } from '../../spool.js';
 import { splitMessage } from '../build.js';
 import type { Headers } from '../headers.js';
-import { type Decrypted, type DecryptOptions, decrypt, MAX_SIGNED_LAYERS, notEncrypted } from '../message.js';
+import {
+  type Decrypted,
+  type DecryptOptions,
+  decrypt,
+  decryptInput,
+  MAX_SIGNED_LAYERS,
+  notEncrypted,
+} from '../message.js';
 import { classifyHeader, type MimeEntity, parseEntity } from '../mime.js';
 import {
   applyProtected,
@@ -31,7 +38,8 @@ import {
   protectedHeadersIn,
 } from '../protectedheaders.js';
 import { objectOctets } from './base64.js';
-import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
+import { readChunks } from './chunks.js';
+import { Incoming, type MessageStream, receiveChunks, type StreamOptions } from './incoming.js';
 import { placed, readHead, readSkeleton, readStreamedInput, signatureIn } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, joined, type StreamedContent, store, withStreams } from './stored.js';
@@ -46,11 +54,16 @@ export function decryptStream(
   message: MessageStream,
   options: DecryptOptions & StreamOptions,
 ): Promise<DecryptedStream> {
-  const whole = async (octets: Uint8Array): Promise<DecryptedStream> => {
-    const opened = await decrypt(octets, options);
+  const whole = async (chunks: readonly Uint8Array[]): Promise<DecryptedStream> => {
+    const read = readChunks(chunks);
+    const opened = await (read === undefined
+      ? decrypt(concat(chunks), options)
+      : decryptInput(read, read.mail.source, options));
     return withStreams(opened, inMemory(opened));
   };
-  return receive(message, options, whole, (incoming, settings) => decryptLong(incoming, settings, options));
+  return receiveChunks(message, options, whole, (incoming, settings) =>
+    decryptLong(incoming, settings, options),
+  );
 }
 
 async function decryptLong(

@@ -62,18 +62,29 @@ export function assertMessage(
  * @param what it is, for errors
  * @throws MailsealError LIMIT_LENGTH, also while `long` reads
  */
-export async function receive<T>(
+export function receive<T>(
+  message: MessageStream,
+  options: StreamOptions,
+  whole: (message: Uint8Array, settings: SpoolOptions) => Promise<T>,
+  long: (incoming: Incoming, settings: SpoolOptions) => Promise<T>,
+  what?: 'message' | 'content',
+): Promise<T> {
+  return receiveChunks(message, options, (chunks, settings) => whole(concat(chunks), settings), long, what);
+}
+
+/** {@link receive} for who needs a message in one piece only now and then. */
+export async function receiveChunks<T>(
   message: MessageStream,
   { spool }: StreamOptions,
-  whole: (message: Uint8Array, settings: SpoolOptions) => Promise<T>,
+  whole: (chunks: readonly Uint8Array[], settings: SpoolOptions) => Promise<T>,
   long: (incoming: Incoming, settings: SpoolOptions) => Promise<T>,
   what: 'message' | 'content' = 'message',
 ): Promise<T> {
   const settings = withDefaults(spool);
   const incoming = new Incoming(message, settings.maxLength, what);
   return incoming.endedIfFails(async () => {
-    const octets = await incoming.whole(settings.memory);
-    return octets === undefined ? long(incoming, settings) : whole(octets, settings);
+    const chunks = await incoming.whole(settings.memory);
+    return chunks === undefined ? long(incoming, settings) : whole(chunks, settings);
   });
 }
 
@@ -139,11 +150,11 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
   }
 
   /** All octets, if there are no more than `most`; otherwise they are still to come. */
-  async whole(most: number): Promise<Uint8Array | undefined> {
+  async whole(most: number): Promise<Uint8Array[] | undefined> {
     let length = this.#ahead.reduce((sum, chunk) => sum + chunk.length, 0);
     while (length <= most) {
       const chunk = await this.#pull();
-      if (chunk === undefined) return concat(this.#ahead.splice(0));
+      if (chunk === undefined) return this.#ahead.splice(0);
       this.#ahead.push(chunk);
       length += chunk.length;
     }
