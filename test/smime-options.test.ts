@@ -5,7 +5,16 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../src/bytes.js';
-import { compress, decompress, decrypt, encrypt, keyRing, sign, verify } from '../src/index.js';
+import {
+  compress,
+  decompress,
+  decrypt,
+  encrypt,
+  keyRing,
+  sign,
+  verify,
+  writeCertificates,
+} from '../src/index.js';
 import { person } from './helpers/pki.js';
 
 const alice = person({ subject: 'Alice', emails: ['alice@example.org'], key: 'P-256' });
@@ -209,4 +218,23 @@ it('content beside a message is ended with it', async () => {
     /^message must be/,
   );
   expect(other.destroyed).toBe(true);
+});
+
+it('a ring of what are no keys is none', () => {
+  const ring = keyRing as (contents: unknown) => unknown;
+  for (const contents of [undefined, null, 5, {}, { entries: alice }, [alice]]) {
+    expect(() => ring(contents)).toThrow(/^each of contents must have an array of entries$/);
+  }
+  for (const entry of [undefined, null, {}, 'x', { certificate }]) {
+    expect(() => ring({ entries: [entry] })).toThrow(/^a private key must be a PrivateKey, or a KeyHandle/);
+  }
+  expect(() => ring({ entries: [{ ...alice, certificate: 'x' }] })).toThrow(/must be a Certificate$/);
+});
+
+it('certificates that are none are not written', () => {
+  const write = writeCertificates as (certificates: unknown) => unknown;
+  for (const certificates of [undefined, null, 'x', certificate]) {
+    expect(() => write(certificates)).toThrow(/^certificates must be an array$/);
+  }
+  expect(() => write([certificate, alice])).toThrow(/^certificates\[1\] must be a Certificate$/);
 });

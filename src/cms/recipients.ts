@@ -4,8 +4,8 @@
  */
 import { toHex } from '../bytes.js';
 import { readable } from '../errors.js';
-import type { Certificate } from '../x509/certificate.js';
-import type { AnyPrivateKey } from '../x509/keys.js';
+import { Certificate } from '../x509/certificate.js';
+import { type AnyPrivateKey, assertKeyHandle, PrivateKey } from '../x509/keys.js';
 import { identifies } from './identifiers.js';
 import type { RecipientIdentifier } from './recipientinfo.js';
 
@@ -37,9 +37,15 @@ interface RingEntry {
  * A KeyFinder over keys in memory, such as the contents of opened PFX files, and over handles of keys elsewhere. Keys are
  * found by identifier. Only a key that came without a certificate, which no issuer and serial number can name, is offered on
  * trial, and only when the identifiers lead to no other.
+ * @throws TypeError for contents that are none
  */
 export function keyRing(...contents: readonly { readonly entries: readonly RingEntry[] }[]): KeyFinder {
-  const entries = contents.flatMap((content) => content.entries);
+  const entries = contents.flatMap((content) => {
+    if (!Array.isArray(content?.entries))
+      throw new TypeError('each of contents must have an array of entries');
+    return content.entries;
+  });
+  for (const entry of entries) assertEntry(entry);
   let index: RingIndex | undefined;
   return {
     find(recipients) {
@@ -48,6 +54,14 @@ export function keyRing(...contents: readonly { readonly entries: readonly RingE
       return Promise.resolve(found.length > 0 ? found : trialCandidates(recipients, entries));
     },
   };
+}
+
+function assertEntry(entry: RingEntry): void {
+  if (!(entry?.privateKey instanceof PrivateKey)) assertKeyHandle(entry?.privateKey);
+  const { certificate } = entry;
+  if (certificate !== undefined && !(certificate instanceof Certificate)) {
+    throw new TypeError('the certificate of an entry must be a Certificate');
+  }
 }
 
 /** Entries by the hexadecimal of their serial number and of their key identifiers: a mail can have many recipients. */

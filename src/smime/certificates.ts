@@ -11,6 +11,7 @@ import { SignedData } from '../cms/signed.js';
 import type { Certificate } from '../x509/certificate.js';
 import { buildPkcs7Mime } from './build.js';
 import { readInput } from './input.js';
+import { assertCertificates } from './options.js';
 
 /**
  * The certificates that a message brings, in its order, whoever signed it, if anyone did.
@@ -29,7 +30,7 @@ export interface WriteCertificatesOptions {
 
 /**
  * A message that brings certificates, each once.
- * @throws RangeError without certificates, or for a form that is none
+ * @throws RangeError without certificates, or for a form that is none; TypeError
  */
 export function writeCertificates(
   certificates: readonly Certificate[],
@@ -37,6 +38,7 @@ export function writeCertificates(
 ): Uint8Array {
   const { form = 'der' } = options;
   assertOneOf(form, ['der', 'mime'], 'form');
+  assertCertificates(certificates, 'certificates');
   if (certificates.length === 0) throw new RangeError('at least one certificate is needed');
   const all = certificates.map(({ der }) => der);
   const content = writeContentInfo(OID.signedData, (w) => {

@@ -2,7 +2,7 @@
  * What callers without types may get wrong in the options of sign, verify, encrypt, decrypt and compress, found out before
  * anything is read: a TypeError for what is of another type, a RangeError for a value that is none, both with the name of the
  * option. What depends on more than one option, on a key or on a certificate is checked where it is used.
- * Called by operations.ts.
+ * Called by operations.ts and certificates.ts.
  */
 import { assertBytes, assertOneOf } from '../bytes.js';
 import { chooseEncryption } from '../cms/choice.js';
@@ -146,7 +146,7 @@ function assertArray(value: unknown, what: string): void {
   if (!Array.isArray(value)) throw new TypeError(`${what} must be an array`);
 }
 
-function assertCertificates(value: readonly Certificate[], what: string): void {
+export function assertCertificates(value: readonly Certificate[], what: string): void {
   assertArray(value, what);
   for (let i = 0; i < value.length; i++) {
     if (!(value[i] instanceof Certificate)) throw new TypeError(`${what}[${i}] must be a Certificate`);
