@@ -9,75 +9,18 @@
  * operations.
  */
 import { Gathered } from '../../bytes.js';
-import type { StoredOctets } from '../../cms/contentcrypto.js';
 import { MailsealError } from '../../errors.js';
 import { LineScanner, scanLines } from '../../wasm.js';
 import { MAX_HEADER_LENGTH } from '../headers.js';
-import { IDENTITY, MAX_DEPTH, MAX_PARTS, MimeEntity, NO_DELIMITER, type Range, shifted } from '../mime.js';
-import {
-  blankLineFirst,
-  type EntityKind,
-  entityKind,
-  isDropped,
-  isExact,
-  isQuoted,
-  type LabelPlace,
-  type LeafFacts,
-  labelEdit,
-  labelPlace,
-  leafChange,
-} from '../sevenbit.js';
-import { countEscapes } from '../transfer.js';
+import { IDENTITY, MAX_DEPTH, MAX_PARTS, MimeEntity, NO_DELIMITER, shifted } from '../mime.js';
+import { entityKind, labelPlace } from '../sevenbit.js';
 import { BlankLine } from './blankline.js';
-import {
-  convert,
-  fromLenientBase64,
-  fromQuotedPrintable,
-  toBase64Lines,
-  toCanonical,
-  toQuotedPrintable,
-} from './codecs.js';
+import { convert, toCanonical } from './codecs.js';
 import { type Delimiter, DelimiterScanner, type DelimiterSink } from './delimiters.js';
+import { type Change, type Part, type PreparedSource, planChanges, type Stretch } from './plan.js';
 
 /** Octets of a header that are looked at: a name may go over the limit. */
 const MAX_LOOK = MAX_HEADER_LENGTH + 1024;
-
-/** What an entity is read from again: a Spool. */
-type PreparedSource = Pick<StoredOctets, 'read'>;
-
-/** What stands between delimiters and is nothing but octets. */
-interface Stretch extends Range {
-  found: number;
-  lone: number;
-  endsBlank: boolean;
-}
-
-/** An entity that was seen. */
-interface Part {
-  start: number;
-  readonly depth: number;
-  readonly defaultType: string | undefined;
-  kind: EntityKind;
-  declared: string;
-  isText: boolean;
-  isDigest: boolean;
-  label: LabelPlace;
-  /** Of a multipart. */
-  boundary: string;
-  /** Body of a leaf, or preamble of a multipart. */
-  readonly body: Stretch;
-  readonly epilogue: Stretch;
-  /** Of a multipart, or the one of a message. */
-  readonly children: Part[];
-  delimited: boolean;
-  /** What is thrown when it is this part's turn. */
-  error: MailsealError | undefined;
-}
-
-/** A change: octets in place of a range, or what makes them. */
-interface Change extends Range {
-  make(source: PreparedSource): Promise<Uint8Array> | AsyncIterable<Uint8Array>;
-}
 
 export class Preparer implements DelimiterSink {
   private readonly delimiters = new DelimiterScanner(this, 0, false);
@@ -116,12 +59,7 @@ export class Preparer implements DelimiterSink {
     if (this.refused !== undefined) throw this.refused;
     this.endStretch(this.length);
     this.closeMultiparts(0);
-    const changes: Change[] = [];
-    this.parts = 0;
-    this.plan(this.top, changes);
-    const blank = blankLineFirst(this.length, this.top.body.start, changes);
-    if (blank !== undefined) changes.unshift({ ...blank, make: async () => blank.bytes });
-    this.changes = changes;
+    this.changes = planChanges(this.top, this.length);
   }
 
   /**
@@ -283,61 +221,6 @@ export class Preparer implements DelimiterSink {
     stretch.lone = lone;
     this.lone ||= lone > 0;
   }
-
-  /** The changes of an entity, in order. Errors come in the order in which prepareEntity meets them. */
-  private plan(part: Part, changes: Change[]): void {
-    if (part.error !== undefined) throw part.error;
-    const { kind, label, declared, children, body, epilogue } = part;
-    if (kind === 'leaf') this.planLeaf(part, changes);
-    if (kind !== 'multipart' && kind !== 'message') return;
-    if (declared !== '7bit') changes.push(relabeled(label, '7bit'));
-    for (const { start } of children) this.countPart(part, start);
-    if (kind === 'multipart' && isDropped(body.found)) changes.push(dropped(body));
-    for (const child of children) this.plan(child, changes);
-    if (kind === 'multipart' && isDropped(epilogue.found)) changes.push(dropped(epilogue));
-  }
-
-  private countPart({ depth }: Part, offset: number): void {
-    if (depth >= MAX_DEPTH) {
-      throw new MailsealError('LIMIT_DEPTH', `entities nested over ${MAX_DEPTH} deep`, { offset });
-    }
-    if (++this.parts > MAX_PARTS) {
-      throw new MailsealError('LIMIT_RECORDS', `over ${MAX_PARTS} body parts`, { offset });
-    }
-  }
-
-  private planLeaf(part: Part, changes: Change[]): void {
-    const { declared, isText, label } = part;
-    const { start, end, lone, found, endsBlank } = part.body;
-    const facts: LeafFacts = { declared, isText, found, endsBlank };
-    const change = leafChange(facts);
-    const inBase64 = () => toBase64Lines(end === this.length); // inside a multipart the delimiter brings the last line end
-    if (change === 'relabel') {
-      changes.push(relabeled(label, '7bit'));
-    } else if (change === 'repair') {
-      const quoted = declared === 'quoted-printable';
-      const decode = () => (quoted ? fromQuotedPrintable(false) : fromLenientBase64());
-      const encode = () => (quoted ? toQuotedPrintable() : inBase64());
-      changes.push({
-        start,
-        end,
-        make: (source) => convert(convert(source.read(start, end), decode()), encode()),
-      });
-    } else if (change === 'encode') {
-      const exact = isExact(facts);
-      let quoted = false;
-      const choose = async (source: PreparedSource) => {
-        quoted = isText && (await isQuotedShorter(source.read(start, end), end - start + lone));
-        return labelEdit(label, quoted ? 'quoted-printable' : 'base64').bytes;
-      };
-      const encoded = (source: PreparedSource) => {
-        const octets = source.read(start, end);
-        const content = exact || lone === 0 ? octets : convert(octets, toCanonical());
-        return convert(content, quoted ? toQuotedPrintable() : inBase64());
-      };
-      changes.push({ ...label, make: choose }, { start, end, make: encoded });
-    }
-  }
 }
 
 function newPart(start: number, depth: number, defaultType: string | undefined): Part {
@@ -377,22 +260,3 @@ function readHeader(part: Part, bytes: Uint8Array): number {
 }
 
 const KNOWN: ReadonlySet<string> = new Set([...IDENTITY, 'base64', 'quoted-printable']);
-
-function relabeled(label: LabelPlace, encoding: string): Change {
-  const { start, end, bytes } = labelEdit(label, encoding);
-  return { start, end, make: async () => bytes };
-}
-
-function dropped({ start, end }: Range): Change {
-  return { start, end, make: async () => new Uint8Array(0) };
-}
-
-/** @param length octets of the text with canonical line ends, which are no escapes */
-async function isQuotedShorter(text: AsyncIterable<Uint8Array>, length: number): Promise<boolean> {
-  let escapes = 0;
-  for await (const chunk of text) {
-    escapes += countEscapes(chunk);
-    if (!isQuoted(escapes, length)) return false;
-  }
-  return isQuoted(escapes, length);
-}
