@@ -6,7 +6,7 @@
 import { iterationsOf, passwordLenOf, passwordOf, saltLenOf, saltOf } from './derivation';
 import { BLOCK, copyLane, digestLength, RESULT } from './hashx4';
 import { hmac4, INNER, OUTER, setRequest } from './hmac';
-import { LANE_SIZE } from './lanes';
+import { ITERATION, LANE_SIZE, LANES } from './lanes';
 import { DIGEST, EVEN, LENGTH, ODD, TOTAL } from './x4';
 
 /** Octets of S || INT(i). */
@@ -15,10 +15,11 @@ export function pbkdf2BufferLen(derivation: u32): u32 {
 }
 
 /** U_1 of the lanes in the mask; the other iterations are the lanes' steps, two each. */
-export function beginPbkdf2(hash: u32, workPtr: u32, areaPtr: u32, lanesPtr: u32, lanes: u32): void {
+export function beginPbkdf2(hash: u32, workPtr: u32, lanes: u32): void {
+  const area = workPtr + ITERATION;
   for (let lane: u32 = 0; lane < 4; ++lane) {
     if (!(lanes & (1 << lane))) continue;
-    const at = lanesPtr + lane * LANE_SIZE;
+    const at = workPtr + LANES + lane * LANE_SIZE;
     const derivation = load<u32>(at);
     const buffer = load<u32>(at, 20);
     const saltLen = saltLenOf(derivation);
@@ -30,10 +31,10 @@ export function beginPbkdf2(hash: u32, workPtr: u32, areaPtr: u32, lanesPtr: u32
   hmac4(hash, workPtr, lanes);
   for (let lane: u32 = 0; lane < 4; ++lane) {
     if (!(lanes & (1 << lane))) continue;
-    copyLane(workPtr + RESULT, areaPtr + DIGEST, lane);
-    copyLane(workPtr + RESULT, areaPtr + TOTAL, lane);
-    copyLane(workPtr + INNER, areaPtr + EVEN, lane);
-    copyLane(workPtr + OUTER, areaPtr + ODD, lane);
-    store<u32>(areaPtr + LENGTH + lane * 4, (BLOCK + digestLength(hash)) * 8);
+    copyLane(workPtr + RESULT, area + DIGEST, lane);
+    copyLane(workPtr + RESULT, area + TOTAL, lane);
+    copyLane(workPtr + INNER, area + EVEN, lane);
+    copyLane(workPtr + OUTER, area + ODD, lane);
+    store<u32>(area + LENGTH + lane * 4, (BLOCK + digestLength(hash)) * 8);
   }
 }

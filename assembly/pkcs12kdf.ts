@@ -4,7 +4,7 @@
  */
 import { idOf, iterationsOf, passwordLenOf, passwordOf, saltLenOf, saltOf } from './derivation';
 import { BLOCK, digestLength, hash4, initialState, RESULT, setMessage, STATE, copyLane } from './hashx4';
-import { LANE_SIZE } from './lanes';
+import { ITERATION, LANE_SIZE, LANES } from './lanes';
 import { DIGEST, EVEN, LENGTH, ODD } from './x4';
 
 /** Octets of a copy of a string that is repeated to fill whole blocks. */
@@ -50,10 +50,11 @@ export function advancePkcs12(hash: u32, lanePtr: u32, areaPtr: u32, lane: u32):
 }
 
 /** Step 6A up to its first hash, H(D || I), for the lanes in the mask; the other iterations are the lanes' steps. */
-export function beginPkcs12(hash: u32, workPtr: u32, areaPtr: u32, lanesPtr: u32, lanes: u32): void {
+export function beginPkcs12(hash: u32, workPtr: u32, lanes: u32): void {
+  const area = workPtr + ITERATION;
   for (let lane: u32 = 0; lane < 4; ++lane) {
     if (!(lanes & (1 << lane))) continue;
-    const at = lanesPtr + lane * LANE_SIZE;
+    const at = workPtr + LANES + lane * LANE_SIZE;
     const derivation = load<u32>(at);
     initialState(hash, workPtr + STATE, lane);
     setMessage(workPtr, lane, load<u32>(at, 20), pkcs12BufferLen(derivation), 0);
@@ -62,9 +63,9 @@ export function beginPkcs12(hash: u32, workPtr: u32, areaPtr: u32, lanesPtr: u32
   hash4(hash, workPtr, lanes);
   for (let lane: u32 = 0; lane < 4; ++lane) {
     if (!(lanes & (1 << lane))) continue;
-    initialState(hash, areaPtr + EVEN, lane);
-    initialState(hash, areaPtr + ODD, lane);
-    copyLane(workPtr + RESULT, areaPtr + DIGEST, lane);
-    store<u32>(areaPtr + LENGTH + lane * 4, digestLength(hash) * 8);
+    initialState(hash, area + EVEN, lane);
+    initialState(hash, area + ODD, lane);
+    copyLane(workPtr + RESULT, area + DIGEST, lane);
+    store<u32>(area + LENGTH + lane * 4, digestLength(hash) * 8);
   }
 }

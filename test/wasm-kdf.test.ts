@@ -147,7 +147,7 @@ describe('key derivation', () => {
       }
     });
 
-    // With SHA-256 one of them runs in scalar code, at half the pace of the others.
+    // Most end in other steps than those they began with: kernels, lanes and single steps alternate.
     it.each([3, 5])('%i chains of either kind, however few their steps', (chains) => {
       for (let kinds = 0; kinds < 2 ** chains; kinds++) {
         for (const iterations of [1, 2, 3, 4, 5, 66, 131]) {
