@@ -115,11 +115,15 @@ export class Headers {
   /** The field of that name.
    * @throws MailsealError MIME_MALFORMED if there are two: readers differ in which one counts */
   one(name: string): HeaderField | undefined {
-    const [field, second] = this.all(name);
-    if (second !== undefined) {
-      throw new MailsealError('MIME_MALFORMED', `two ${second.name} fields`, { offset: second.start });
+    let found: HeaderField | undefined;
+    for (const field of this.fields.length <= FEW_FIELDS ? this.fields : this.all(name)) {
+      if (!field.isNamed(name)) continue;
+      if (found !== undefined) {
+        throw new MailsealError('MIME_MALFORMED', `two ${field.name} fields`, { offset: field.start });
+      }
+      found = field;
     }
-    return field;
+    return found;
   }
 }
 
