@@ -36,6 +36,7 @@ import {
 } from './recipientinfo.js';
 import type { KeyCandidate, KeyFinder } from './recipients.js';
 import {
+  checkSecrets,
   deriveKek,
   PasswordBudget,
   type PasswordWrap,
@@ -124,6 +125,7 @@ export interface FoundAttempts {
 
 /**
  * Asks for the keys of a message's recipients, once for all of them.
+ * @throws TypeError for secrets that are none
  * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; where nothing of what was found can be tried, the first
  *   reason
  */
@@ -132,6 +134,7 @@ export async function findAttempts(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets,
 ): Promise<FoundAttempts> {
+  checkSecrets(secrets);
   const recipients = namedRecipients(message.recipientInfos);
   const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
   const release = () => {
