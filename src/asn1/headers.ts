@@ -66,11 +66,27 @@ export class Gatherer {
   /** @returns a chunk, if there is one now */
   add(part: Uint8Array): Uint8Array | undefined {
     if (this.#filled === 0 && part.length >= this.#size / 4) return part;
-    if (part.length === 0) return undefined;
-    this.#octets ??= Buffer.allocUnsafeSlow(this.#size);
-    this.#octets.set(part, this.#filled);
-    this.#filled += part.length;
+    if (part.length > 0) {
+      this.#octets ??= Buffer.allocUnsafeSlow(this.#size);
+      this.#octets.set(part, this.#filled);
+      this.#filled += part.length;
+    }
     return this.room === 0 ? this.end() : undefined;
+  }
+
+  /** The chunk that is being filled, for who writes a part where it will be; {@link filled} octets are there. */
+  get target(): Uint8Array {
+    this.#octets ??= Buffer.allocUnsafeSlow(this.#size);
+    return this.#octets;
+  }
+
+  get filled(): number {
+    return this.#filled;
+  }
+
+  /** To be set by who has written to {@link target}. The chunk, if it is full, is what {@link add} gives next. */
+  set filled(octets: number) {
+    this.#filled = octets;
   }
 
   /** The octets that have been given to no chunk, if there are any. */

@@ -192,7 +192,7 @@ class Splitter {
       yield EMPTY;
       this.#open.push(content);
       while (this.#open.length > depth) {
-        const part = this.#part(gatherer.room, depth);
+        const part = this.#part(gatherer, depth);
         const chunk = part && gatherer.add(part);
         if (chunk !== undefined) yield chunk;
         else if (part === undefined) await this.#more();
@@ -209,18 +209,17 @@ class Splitter {
   }
 
   /**
-   * What is here of the content, which is open from `depth` on, at most so many octets; none where a string begins or ends.
-   * Undefined if more is needed.
+   * What is here of the content, which is open from `depth` on, as far as the gatherer has room; none where a string begins or
+   * ends, or where the gatherer has it already. Undefined if more is needed.
    */
-  #part(most: number, depth: number): Uint8Array | undefined {
+  #part(gatherer: Gatherer, depth: number): Uint8Array | undefined {
     const { constructed, end } = this.#open.at(-1) as Level;
     if (!constructed) {
       if (this.#octets.offset === end) this.#open.pop();
       else if (this.#octets.available === 0) return undefined;
-      return this.#octets.take(Math.min(end - this.#octets.offset, most));
+      return this.#octets.take(Math.min(end - this.#octets.offset, gatherer.room));
     }
-    const gathered = takeSmallSegments(this.#octets, this.#open, depth, most);
-    if (gathered !== undefined) return gathered;
+    if (takeSmallSegments(this.#octets, this.#open, depth, gatherer)) return EMPTY;
     const segment = this.#childHere();
     if (segment === undefined) return undefined;
     if (segment !== null) {
