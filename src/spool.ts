@@ -18,7 +18,10 @@ export interface SpoolOptions {
   readonly maxLength?: number;
   /** Where the temporary file is made. Default: the folder of the system. */
   readonly directory?: string;
-  /** They are ciphertext already, of a message: the file has them as they are. Default false. */
+  /**
+   * They are ciphertext already, of a message and under a cipher that holds: the file has them as they are. So whoever sent
+   * them chooses what is on disk: a scanner that takes the file away for it makes that message an IO error. Default false.
+   */
   readonly isCiphertext?: boolean;
 }
 
@@ -107,7 +110,7 @@ export class Spool {
     return this.#read(start, end, false);
   }
 
-  /** The same; but each chunk is good until the next one is asked for: it leaves nothing to the garbage collection. */
+  /** The same; but each chunk is good until the next one is asked for: those of the file leave no garbage. */
   lend(start = 0, end = this.#length): AsyncGenerator<Uint8Array> {
     return this.#read(start, end, true);
   }
@@ -139,9 +142,9 @@ const isClosed = () => new MailsealError('IO', 'what was kept of the message is 
 
 class TemporaryFile {
   readonly #directory: string;
-  readonly #isCiphertext: boolean;
-  readonly #key = randomBytes(32);
-  readonly #cipher: Cipher = createCipheriv(CIPHER, this.#key, counterAt(0));
+  /** Undefined for ciphertext, which is written as it is. */
+  readonly #key: Uint8Array | undefined;
+  readonly #cipher: Cipher | undefined;
   /** Small pieces, which wait for more. */
   readonly #few = Buffer.allocUnsafeSlow(GATHERED);
   #filled = 0;
@@ -160,7 +163,10 @@ class TemporaryFile {
 
   constructor({ directory = tmpdir(), isCiphertext = false }: SpoolOptions) {
     this.#directory = directory;
-    this.#isCiphertext = isCiphertext;
+    if (!isCiphertext) {
+      this.#key = randomBytes(32);
+      this.#cipher = createCipheriv(CIPHER, this.#key, counterAt(0));
+    }
     this.#handle = this.#open();
     this.#handle.catch(() => undefined); // whoever needs it is told
   }
@@ -210,13 +216,13 @@ class TemporaryFile {
       this.#filled += part.length;
       return;
     }
-    this.#put(this.#isCiphertext ? part : this.#cipher.update(part));
+    this.#put(this.#cipher?.update(part) ?? part);
   }
 
   #addFew(): void {
     if (this.#filled === 0) return;
     const few = this.#few.subarray(0, this.#filled);
-    this.#put(this.#isCiphertext ? copy(few) : this.#cipher.update(few));
+    this.#put(this.#cipher?.update(few) ?? copy(few));
     this.#filled = 0;
   }
 
@@ -231,7 +237,7 @@ class TemporaryFile {
     const batch = this.#batch;
     const write = this.#writeAt(batch, this.#end).then(
       () => {
-        if (!this.#isCiphertext) for (const octets of batch) release(octets);
+        if (this.#cipher !== undefined) for (const octets of batch) release(octets);
       },
       (cause) => {
         this.#failure ??= this.#ioError('written', cause);
@@ -266,11 +272,11 @@ class TemporaryFile {
     await Promise.all(this.#writes);
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closing !== undefined) throw isClosed();
-    const decipher = createDecipheriv(CIPHER, this.#key, counterAt(start));
-    decipher.update(new Uint8Array(start % AES_BLOCK));
+    const decipher = this.#key && createDecipheriv(CIPHER, this.#key, counterAt(start));
+    decipher?.update(new Uint8Array(start % AES_BLOCK));
     // One block is read while the other one is used.
     const blocks: Buffer[] = [];
-    const isGiven = this.#isCiphertext && !lent;
+    const isGiven = decipher === undefined && !lent;
     const next = async (at: number, turn: number) => {
       const length = Math.min(BLOCK, end - at);
       let block = blocks[turn % 2];
@@ -288,15 +294,21 @@ class TemporaryFile {
         at += block.length;
         reading = at < end ? next(at, turn + 1) : undefined;
         reading?.catch(() => undefined); // nobody waits for it if the reader goes away
-        const octets = this.#isCiphertext ? block : decipher.update(block);
+        if (decipher === undefined) {
+          yield plain(block);
+          continue;
+        }
+        const octets = decipher.update(block);
         yield plain(octets);
-        if (lent && octets !== block) release(octets);
+        if (!lent) continue;
+        wipe(octets);
+        release(octets);
       }
     } catch (cause) {
       if (this.#closing !== undefined) throw isClosed();
       throw cause instanceof MailsealError ? cause : this.#ioError('read', cause);
     } finally {
-      decipher.final(); // gives back, and wipes, the key schedule
+      decipher?.final(); // gives back, and wipes, the key schedule
     }
   }
 
@@ -307,7 +319,7 @@ class TemporaryFile {
 
   async #close(): Promise<void> {
     wipe(this.#few, this.#key);
-    this.#cipher.final();
+    this.#cipher?.final();
     try {
       const handle = await this.#handle.catch(() => undefined); // not made: who wrote was told
       await Promise.all(this.#writes);

@@ -331,6 +331,31 @@ describe('temporary files', () => {
   );
 });
 
+describe('base64 that has lost its label', () => {
+  const lost = (mail: Uint8Array) =>
+    utf8(latin1(mail).replace('Content-Transfer-Encoding: base64', 'Content-Transfer-Encoding: 7bit'));
+  /** A character that is none, 100 behind the place where the base64 begins. */
+  function broken(mail: Uint8Array) {
+    const place = latin1(mail).lastIndexOf('\r\n\r\nM') + 104;
+    const octets = new Uint8Array(lost(mail));
+    octets[place - 2] = 0x21; // the new label is two characters shorter
+    return { octets, place: place - 2 };
+  }
+
+  it.each([true, false])(
+    'is decoded, and an error has its place in the mail; detached: %s',
+    async (detached) => {
+      const mail = await sign(utf8(`${FROM}${HELLO}`), { signers, detached });
+      expect((await verify(lost(mail), { trust })).valid).toBe(true);
+      const { octets, place } = broken(mail);
+      const inMemory = await failure(() => verify(octets, { trust }));
+      const inChunks = await failure(() => verify(chunked(octets, 50), { trust, ...streamed }));
+      expect([inMemory.code, inMemory.offset]).toEqual(['MIME_MALFORMED', place]);
+      expect([inChunks.code, inChunks.offset]).toEqual(['MIME_MALFORMED', place]);
+    },
+  );
+});
+
 describe('multipart/signed that names no protocol is what its second part is', () => {
   const mail = (type: string, second: string, end = '--b--\r\n', parameters = 'boundary=b') =>
     utf8(

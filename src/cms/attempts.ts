@@ -119,7 +119,7 @@ export async function openWith<T>(
 /** What is to be tried on a message, before any key is used. */
 export interface FoundAttempts {
   readonly attempts: Attempts;
-  /** To be called when done: what a finder unsealed for this message is wiped. */
+  /** To be called when done: what a finder unsealed for this message is wiped. A second call does nothing. */
   release(): void;
 }
 
@@ -137,8 +137,17 @@ export async function findAttempts(
   checkSecrets(secrets);
   const recipients = namedRecipients(message.recipientInfos);
   const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
+  const held = [...candidates];
   const release = () => {
-    for (const candidate of candidates) candidate.release?.();
+    let failure: { error: unknown } | undefined;
+    for (const candidate of held.splice(0)) {
+      try {
+        candidate.release?.();
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
   };
   try {
     const attempts = new Attempts();

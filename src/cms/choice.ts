@@ -97,7 +97,7 @@ export interface ChoiceOptions {
 
 /**
  * @throws MailsealError RECIPIENT_INCAPABLE, naming the first recipient whom the policy's minimum shuts out
- * @throws RangeError for a minimum that is none; TypeError for a date that is none
+ * @throws RangeError, TypeError as {@link checkPolicy}
  */
 export function chooseEncryption(recipients: readonly Recipient[], options: ChoiceOptions): EncryptionChoice {
   const rules = rulesOf(options);
@@ -149,17 +149,22 @@ interface Rules {
   readonly oaepAssumed: boolean;
 }
 
+/** @throws RangeError for a minimum that is none; TypeError for a date that is none */
+export function checkPolicy({ minimum, ...dates }: EncryptionPolicy): void {
+  if (minimum !== undefined) assertOneOf(minimum, LEVELS, 'minimum');
+  for (const what of ['minimumFrom', 'gcmFrom', 'oaepFrom'] as const) {
+    const date = dates[what];
+    if (date === undefined || (date instanceof Date && !Number.isNaN(date.getTime()))) continue;
+    throw new TypeError(`${what} must be a valid Date`);
+  }
+}
+
 function rulesOf({ policy = {}, now }: ChoiceOptions): Rules {
+  checkPolicy(policy);
   const { gcmFrom, oaepFrom, minimum = 'aes128-cbc', minimumFrom } = policy;
-  if (!LEVELS.includes(minimum)) throw new RangeError(`minimum must be one of ${LEVELS.join(', ')}`);
-  const begun = (from: Date | undefined, what: string) => {
-    if (from === undefined) return false;
-    if (!(from instanceof Date) || Number.isNaN(from.getTime()))
-      throw new TypeError(`${what} must be a Date`);
-    return from <= now;
-  };
-  const holds = minimumFrom === undefined || begun(minimumFrom, 'minimumFrom') ? minimum : 'aes128-cbc';
-  const usual = begun(gcmFrom, 'gcmFrom') ? 'aes256-gcm' : 'aes256-cbc';
+  const begun = (from: Date | undefined) => from !== undefined && from <= now;
+  const holds = minimumFrom === undefined || begun(minimumFrom) ? minimum : 'aes128-cbc';
+  const usual = begun(gcmFrom) ? 'aes256-gcm' : 'aes256-cbc';
   const raised = !isAtLeast(usual, holds);
   return {
     minimum: holds,
@@ -169,7 +174,7 @@ function rulesOf({ policy = {}, now }: ChoiceOptions): Rules {
       : usual === 'aes256-gcm'
         ? "by the policy's date"
         : 'as all do',
-    oaepAssumed: begun(oaepFrom, 'oaepFrom'),
+    oaepAssumed: begun(oaepFrom),
   };
 }
 

@@ -186,8 +186,13 @@ const ENCRYPTION: ReadonlyMap<string, { oid: string; kind: EncryptionKind }> = n
 
 type EncryptionKind = CipherKind & { readonly name: EncryptionCipher };
 
+/** Whether it still hides what it encrypts: the others are read only. */
+export function isStrong({ name }: Pick<CipherKind, 'name'>): boolean {
+  return !['des-ede3-cbc', 'des-cbc', 'rc2-cbc'].includes(name);
+}
+
 function isWritten(kind: CipherKind): kind is EncryptionKind {
-  return !['des-ede3-cbc', 'des-cbc', 'rc2-cbc'].includes(kind.name);
+  return isStrong(kind);
 }
 
 export const ENCRYPTION_CIPHERS = [...ENCRYPTION.keys()] as readonly EncryptionCipher[];

@@ -38,7 +38,7 @@ export function readIssuerAndSerialNumber(node: DerNode, tag: TagType, what: str
   return { type: 'issuerAndSerialNumber', issuer, serialNumber: serial.content };
 }
 
-const IDENTIFIER_TYPES: readonly CertificateIdentifier['type'][] = [
+export const IDENTIFIER_TYPES: readonly CertificateIdentifier['type'][] = [
   'issuerAndSerialNumber',
   'subjectKeyIdentifier',
 ];

@@ -13,6 +13,7 @@ import {
   type Authentication,
   type ContentCipher,
   type ContentCipherName,
+  isStrong,
   readContentCipher,
 } from './ciphers.js';
 import {
@@ -74,7 +75,10 @@ export interface DecryptedStored extends Omit<DecryptedContent, 'content'> {
 }
 
 /** What is to be tried on a message of which no more than the head is there. */
-export type Opening = FoundAttempts;
+export interface Opening extends FoundAttempts {
+  /** Whether its cipher hides the content from whoever has time. */
+  readonly isStrong: boolean;
+}
 
 /**
  * All that can be said of a message before its content has come, and the keys for it.
@@ -86,8 +90,8 @@ export async function findOpening(
   keys: KeyFinder | undefined,
   secrets: SharedSecrets,
 ): Promise<Opening> {
-  inspectHead(head, head.place);
-  return findAttempts(head, keys, secrets);
+  const { cipher } = inspectHead(head, head.place);
+  return { ...(await findAttempts(head, keys, secrets)), isStrong: isStrong(cipher) };
 }
 
 /**

@@ -63,9 +63,14 @@ export function planFor(signer: Signer<AnyPrivateKey>, now: Date): Plan {
   }
   checkUsable(certificate, now);
   if (encryptionCertificate !== undefined) checkEncryptionCertificate(encryptionCertificate, now);
+  checkAlgorithms(signer);
+  return planForKey(publicKey, digest, scheme);
+}
+
+/** @throws RangeError for a digest or a scheme that is not there */
+export function checkAlgorithms({ digest, scheme }: Pick<Signer, 'digest' | 'scheme'>): void {
   if (scheme !== undefined) assertOneOf(scheme, SCHEMES, 'scheme');
   if (digest !== undefined) assertOneOf(digest, DIGESTS, 'digest');
-  return planForKey(publicKey, digest, scheme);
 }
 
 /** Whoever answers would be told to use one that can't be used. */

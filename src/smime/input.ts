@@ -17,6 +17,7 @@ import {
   nestedSmime,
   parseEntity,
   type Smime,
+  shifted,
 } from './mime.js';
 import { decodeBase64 } from './transfer.js';
 
@@ -107,7 +108,7 @@ export function objectIn(entity: MimeEntity): Uint8Array {
   if (!IDENTITY.has(entity.transferEncoding)) return octets;
   let start = 0;
   while (isLineEnd(octets[start])) start++;
-  if (octets[start] !== BER_SEQUENCE) return decodeBase64(octets);
+  if (octets[start] !== BER_SEQUENCE) return shifted(entity.bodyStart, () => decodeBase64(octets));
   let end = octets.length;
   const least = start + leastLength(octets, start);
   while (end > least && isLineEnd(octets[end - 1])) end--;

@@ -113,17 +113,9 @@ export interface EncryptOptions extends Omit<CmsEncryptOptions, 'contentType'> {
  */
 export async function encrypt(message: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   assertBytes(message, 'message');
-  const { outer, entity } = partedToEncrypt(message, options);
+  const { outer, entity } = parted(message, options);
   const { contentType, pieces } = envelopedPieces(prepareEntity(entity), options);
   return buildPkcs7Mime({ outer, smimeType: smimeTypeOf(contentType), content: pieces });
-}
-
-/** {@link parted}, for encrypting. */
-export function partedToEncrypt(message: Uint8Array, options: EncryptOptions): SplitMessage {
-  if ((options.protectHeaders as string | undefined) === 'clear') {
-    throw new RangeError('the header of a mail that is encrypted is protected with a policy');
-  }
-  return parted(message, options);
 }
 
 /** @param contentType OID of EnvelopedData or AuthEnvelopedData */

@@ -5,17 +5,18 @@
  * Called by operations.ts and certificates.ts.
  */
 import { assertBytes, assertOneOf } from '../bytes.js';
-import { chooseEncryption } from '../cms/choice.js';
+import { checkPolicy } from '../cms/choice.js';
 import { encryptionKind } from '../cms/ciphers.js';
+import { IDENTIFIER_TYPES } from '../cms/identifiers.js';
 import { KEY_TRANSPORTS } from '../cms/keytransport.js';
 import { checkSecrets, type SharedSecrets } from '../cms/sharedkeys.js';
+import { checkAlgorithms } from '../cms/signingplan.js';
 import { Certificate } from '../x509/certificate.js';
 import { HEADER_POLICIES } from './headerpolicy.js';
 import type { DecryptOptions, EncryptOptions, SignOptions } from './message.js';
 import type { StreamOptions } from './streams/incoming.js';
 import type { VerifyOptions } from './verify.js';
 
-const IDENTIFIERS = ['issuerAndSerialNumber', 'subjectKeyIdentifier'];
 const POLICIES = Object.keys(HEADER_POLICIES);
 
 export function assertSignOptions(options: SignOptions & StreamOptions): void {
@@ -27,6 +28,7 @@ export function assertSignOptions(options: SignOptions & StreamOptions): void {
     assertObject(signer, what);
     assertObject(signer.privateKey, `${what}.privateKey`);
     assertCertificate(signer.certificate, `${what}.certificate`);
+    checkAlgorithms(signer);
     if (signer.chain !== undefined) assertCertificates(signer.chain, `${what}.chain`);
     if (signer.encryptionCertificate !== undefined) {
       assertCertificate(signer.encryptionCertificate, `${what}.encryptionCertificate`);
@@ -37,8 +39,8 @@ export function assertSignOptions(options: SignOptions & StreamOptions): void {
   assertOptional(options.legacyDisplay, 'boolean', 'legacyDisplay');
   assertDate(options.now, 'now');
   assertDate(options.signingTime, 'signingTime');
-  if (signerIdentifier !== undefined) assertOneOf(signerIdentifier, IDENTIFIERS, 'signerIdentifier');
-  if (protectHeaders !== 'clear') assertPolicy(protectHeaders, ['clear', ...POLICIES]);
+  if (signerIdentifier !== undefined) assertOneOf(signerIdentifier, IDENTIFIER_TYPES, 'signerIdentifier');
+  assertPolicy(protectHeaders, ['clear', ...POLICIES]);
   assertSpool(options);
 }
 
@@ -78,27 +80,27 @@ export function assertEncryptOptions(options: EncryptOptions & StreamOptions): v
   if (cipher !== undefined) encryptionKind(cipher);
   if (keyTransport !== undefined) assertOneOf(keyTransport, KEY_TRANSPORTS, 'keyTransport');
   if (recipientIdentifier !== undefined) {
-    assertOneOf(recipientIdentifier, IDENTIFIERS, 'recipientIdentifier');
+    assertOneOf(recipientIdentifier, IDENTIFIER_TYPES, 'recipientIdentifier');
   }
   assertDate(options.now, 'now');
   if (policy !== undefined) {
     assertObject(policy, 'policy');
-    chooseEncryption([], { policy, secrets: 1, now: new Date(0) }); // who reads the policy knows what it may say
+    checkPolicy(policy);
   }
   assertOptional(options.cekHkdf, 'boolean', 'cekHkdf');
   assertOptional(options.legacyDisplay, 'boolean', 'legacyDisplay');
   assertOptional(options.onChoice, 'function', 'onChoice');
   assertOptional(options.random, 'function', 'random');
-  if ((options.protectHeaders as string | undefined) !== 'clear')
-    assertPolicy(options.protectHeaders, POLICIES);
+  assertPolicy(options.protectHeaders, POLICIES);
   assertSpool(options);
 }
 
 export function assertDecryptOptions(options: DecryptOptions & StreamOptions): void {
   assertObject(options, 'options');
   const { keys } = options;
-  // An array of keys has a method of this name, too.
-  if (keys !== undefined && (typeof keys?.find !== 'function' || Array.isArray(keys))) {
+  // Arrays have a method of this name, too.
+  const isArray = Array.isArray(keys) || ArrayBuffer.isView(keys);
+  if (keys !== undefined && (typeof keys?.find !== 'function' || isArray)) {
     throw new TypeError('keys must be a KeyFinder: a key store, or what keyRing gives');
   }
   assertSecrets(options);
@@ -139,7 +141,8 @@ function assertPolicy(policy: unknown, names: readonly string[]): void {
 }
 
 function assertObject(value: unknown, what: string): void {
-  if (typeof value !== 'object' || value === null) throw new TypeError(`${what} must be an object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError(`${what} must be an object`);
 }
 
 function assertArray(value: unknown, what: string): void {
@@ -148,9 +151,9 @@ function assertArray(value: unknown, what: string): void {
 
 export function assertCertificates(value: readonly Certificate[], what: string): void {
   assertArray(value, what);
-  for (let i = 0; i < value.length; i++) {
-    if (!(value[i] instanceof Certificate)) throw new TypeError(`${what}[${i}] must be a Certificate`);
-  }
+  // Of hundreds of anchors, names for the errors would cost more than all else here.
+  const wrong = value.findIndex((one) => !(one instanceof Certificate));
+  if (wrong >= 0) assertCertificate(value[wrong], `${what}[${wrong}]`);
 }
 
 function assertCertificate(value: unknown, what: string): void {

@@ -129,7 +129,7 @@ export async function* objectOctets(
   const octets = new Octets(source);
   try {
     const first = await skipLineEnds(octets);
-    if (first !== BER_SEQUENCE) yield* decodeBody(octets.rest(), 'base64', octets.offset);
+    if (first !== BER_SEQUENCE) yield* decodeBody(octets.rest(), 'base64', bodyStart + octets.offset);
     else yield* withoutLineEnds(octets);
   } finally {
     await octets.close();

@@ -74,23 +74,28 @@ async function decryptLong(
   const { object, mail, finish } = await findEnveloped(incoming, MAX_SIGNED_LAYERS);
   const opening = await findKeys(object, options);
   try {
-    return await store(object.content ?? octetsOf(), { ...settings, isCiphertext: true }, async (spool) => {
-      const enveloped = await readSkeleton(object, ({ contentType, content }) =>
-        contentType === OID.envelopedData ? EnvelopedData.parse(content) : AuthEnvelopedData.parse(content),
-      );
-      await finish();
-      const {
-        content,
-        close: wipeKey,
-        ...opened
-      } = await inPlace(object, decryptStoredData(enveloped, spool, opening));
-      try {
-        return await present(opened, mail, content, () => closeAll(wipeKey, spool));
-      } catch (error) {
-        wipeKey();
-        throw error;
-      }
-    });
+    return await store(
+      object.content ?? octetsOf(),
+      { ...settings, isCiphertext: opening.isStrong },
+      async (spool) => {
+        const enveloped = await readSkeleton(object, ({ contentType, content }) =>
+          contentType === OID.envelopedData ? EnvelopedData.parse(content) : AuthEnvelopedData.parse(content),
+        );
+        await finish();
+        const {
+          content,
+          close: wipeKey,
+          ...opened
+        } = await inPlace(object, decryptStoredData(enveloped, spool, opening));
+        try {
+          opening.release();
+          return await present(opened, mail, content, () => closeAll(wipeKey, spool));
+        } catch (error) {
+          wipeKey();
+          throw error;
+        }
+      },
+    );
   } finally {
     opening.release();
   }

@@ -29,7 +29,7 @@ export interface SpoolSettings {
    * and most that are kept of what comes out of it, in memory and on disk: more are refused (LIMIT_LENGTH). Default 2^33.
    */
   readonly maxLength?: number;
-  /** Folder of the temporary file, which is encrypted. Default: that of the system. */
+  /** Folder of the temporary file. Default: that of the system. */
   readonly directory?: string;
 }
 
@@ -39,8 +39,8 @@ const DEFAULT_MEMORY = 2 ** 24;
 const DEFAULT_MAX_LENGTH = 2 ** 33;
 
 function withDefaults(settings: SpoolSettings = {}): SpoolOptions & { readonly maxLength: number } {
-  const { memory = DEFAULT_MEMORY, maxLength = DEFAULT_MAX_LENGTH } = settings;
-  return { ...settings, memory, maxLength };
+  const { memory = DEFAULT_MEMORY, maxLength = DEFAULT_MAX_LENGTH, directory } = settings;
+  return { memory, maxLength, ...(directory !== undefined && { directory }) };
 }
 
 /** @throws TypeError for what gives no octets, or was read already: it would be an empty message */

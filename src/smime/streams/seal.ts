@@ -19,7 +19,6 @@ import {
   encrypt,
   micalgOf,
   parted,
-  partedToEncrypt,
   type SignOptions,
   type sign,
   signInPieces,
@@ -83,7 +82,7 @@ export function encryptStream(
       const { contentType, before, encryptor, after } = envelopeStream(options);
       const { outer, lent, close } = await prepare(incoming, settings, (head) => {
         refuseLegacyDisplay(options);
-        return partedToEncrypt(head, options);
+        return parted(head, options);
       }).catch((error) => {
         encryptor.close();
         throw error;
