@@ -4,7 +4,7 @@
  */
 import { createReadStream, existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it, vi } from 'vitest';
@@ -12,7 +12,17 @@ import { concat, equal, latin1, toBase64, utf8 } from '../src/bytes.js';
 import { compressedPieces } from '../src/cms/compressed.js';
 import { encryptData } from '../src/cms/enveloped.js';
 import { signData } from '../src/cms/signed.js';
-import { decompress, decrypt, encrypt, type KeyHandle, keyRing, sign, verify } from '../src/index.js';
+import {
+  compress,
+  decompress,
+  decrypt,
+  encrypt,
+  type KeyHandle,
+  keyRing,
+  type MessageStream,
+  sign,
+  verify,
+} from '../src/index.js';
 import { failure } from './helpers/failures.js';
 import { temporaryFolder } from './helpers/peers.js';
 import { issueCertificate, person } from './helpers/pki.js';
@@ -276,6 +286,75 @@ describe('streams that are not read', () => {
       }),
     };
     expect((await failure(() => decrypt(source, { keys, ...streamed }))).code).toBe('NOT_SMIME');
+  });
+
+  /** What has been done with a source that gives this again and again to each who opens it, and never answers when it is ended. */
+  function mute(chunk: Uint8Array) {
+    const seen = { opened: 0, ended: 0 };
+    const source = {
+      [Symbol.asyncIterator]: () => {
+        seen.opened++;
+        return {
+          next: async () => ({ done: false, value: chunk }),
+          return: () => {
+            seen.ended++;
+            return new Promise<IteratorResult<Uint8Array>>(() => {});
+          },
+        };
+      },
+    };
+    return { seen, source };
+  }
+  const text = new Uint8Array(1 << 20).fill(0x41);
+  const limited = { spool: { memory: 0, maxLength: 1 << 22 } };
+  const detached = () => signData(utf8(HELLO), { signers, detached: true });
+
+  it.each([
+    ['it is no message', (source: MessageStream) => decrypt(source, { keys, ...streamed })],
+    ['it is too long', (source: MessageStream) => compress(source, limited)],
+    [
+      'what is made of it is',
+      (source: MessageStream) => sign(source, { signers, spool: { memory: 1 << 16, maxLength: 1 << 17 } }),
+    ],
+    ['options are none', (source: MessageStream) => sign(source, { signers: [] })],
+    [
+      'it is other content than is signed',
+      (source: MessageStream) =>
+        verify(chunked(signData(utf8(HELLO), { signers }), 10), { trust: [], content: source, ...streamed }),
+    ],
+    [
+      'it is longer content than may be',
+      (source: MessageStream) => verify(detached(), { trust: [], content: source, ...limited }),
+    ],
+    [
+      'it is the content of what is no message',
+      (source: MessageStream) => verify(utf8('A: b\r\n\r\n'), { trust: [], content: source }),
+    ],
+  ])('are opened once and ended once, and no answer is awaited: %s', async (_, run) => {
+    const { seen, source } = mute(text);
+    await expect(run(source)).rejects.toThrow();
+    expect(seen).toEqual({ opened: 1, ended: 1 });
+  });
+
+  it('that are waiting for more are not waited for', async () => {
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      yield await new Promise<Uint8Array>(() => {});
+    }
+    const asked = silent();
+    void asked.next();
+    await expect(sign(asked, { signers: [] })).rejects.toThrow(RangeError);
+    const stuck = new PassThrough();
+    void stuck[Symbol.asyncIterator]()
+      .next()
+      .catch(() => undefined);
+    await expect(verify(utf8('A: b\r\n\r\n'), { trust: [], content: stuck })).rejects.toThrow();
+    expect(stuck.destroyed).toBe(true);
+  });
+
+  it('an error of opening them is told', async () => {
+    const web = new ReadableStream<Uint8Array>();
+    web.getReader(); // so nobody else may read it
+    await expect(compress(web as unknown as MessageStream)).rejects.toThrow(TypeError);
   });
 
   it('is closed when it is destroyed while a key outside of the process does not answer', async () => {

@@ -10,9 +10,9 @@
  * that goes in fails with is passed on as it is.
  *
  * A TypeError or RangeError that names the option, for one that is none, comes before anything is read (options.ts). Whatever a
- * call fails with, streams that it was given are ended.
+ * call fails with, streams that it was given are told to end, which it does not wait for.
  */
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { DecompressOptions } from '../cms/compressed.js';
 import * as compressing from './compress.js';
 import * as messages from './message.js';
@@ -25,7 +25,7 @@ import {
 } from './options.js';
 import { type DecompressedStream, decompressStream } from './streams/decompress.js';
 import { type DecryptedStream, decryptStream } from './streams/decrypt.js';
-import { assertMessage, type MessageStream, type StreamOptions } from './streams/incoming.js';
+import { assertMessage, endedIfFails, type MessageStream, type StreamOptions } from './streams/incoming.js';
 import { compressStream, encryptStream, signStream } from './streams/seal.js';
 import { type StreamedVerifyOptions, type VerdictStream, verifyStream } from './streams/verify.js';
 import * as verifying from './verify.js';
@@ -183,23 +183,4 @@ export async function decompress(
       ? compressing.decompress(message, options)
       : decompressStream(message, options);
   });
-}
-
-/** What `run` gives; if it fails, the streams among what was given are ended: nobody reads them any more. */
-async function endedIfFails<T>(given: readonly unknown[], run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    for (const one of given) await endStream(one).catch(() => undefined); // what went wrong first is told
-    throw error;
-  }
-}
-
-async function endStream(given: unknown): Promise<void> {
-  if (given instanceof Readable) {
-    given.on('error', () => undefined); // a file that is not found is told of later
-    given.destroy();
-  } else if (typeof given === 'object' && given !== null && Symbol.asyncIterator in given) {
-    await (given as AsyncIterable<unknown>)[Symbol.asyncIterator]().return?.();
-  }
 }

@@ -82,10 +82,31 @@ export async function receiveChunks<T>(
 ): Promise<T> {
   const settings = withDefaults(spool);
   const incoming = new Incoming(message, settings.maxLength, what);
-  return incoming.endedIfFails(async () => {
+  return endedIfFails([incoming], async () => {
     const chunks = await incoming.whole(settings.memory);
     return chunks === undefined ? long(incoming, settings) : whole(chunks, settings);
   });
+}
+
+/** Streams that an Incoming reads, and ends: they may give another iterator to whoever asks once more. */
+const owned = new WeakSet<object>();
+
+/**
+ * What `run` gives; if it fails, those of what was given that are streams are told to end, if nobody else does so: nobody reads
+ * them any more. They do it in their own time, which may be never.
+ */
+export async function endedIfFails<T>(given: readonly unknown[], run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    for (const one of given) void end(one).catch(() => undefined); // what went wrong first is told
+    throw error;
+  }
+}
+
+async function end(given: unknown): Promise<void> {
+  if (typeof given !== 'object' || given === null || owned.has(given)) return;
+  if (Symbol.asyncIterator in given) await new Incoming(given as MessageStream).return();
 }
 
 /** Octets that small chunks are gathered to: whoever sends chooses how many come, and each costs time and memory. */
@@ -110,6 +131,9 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
     this.#most = most;
     this.#what = what;
     this.#stream = source;
+    owned.add(source);
+    // An error that it has while nobody waits for it is told when it is its turn; once it is ended, never.
+    if (source instanceof Readable) source.on('error', () => undefined);
     this.#source = source[Symbol.asyncIterator]();
   }
 
@@ -123,25 +147,20 @@ export class Incoming implements AsyncIterableIterator<Uint8Array> {
     return value === undefined ? { done: true, value } : { done: false, value };
   }
 
-  /** Ends the source. */
+  /** Tells the source to end, and does not wait for it: it may be waiting itself. */
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#ahead = [];
     if (!this.#ended) {
       this.#ended = true;
-      await this.#source.return?.();
-      if (this.#stream instanceof Readable) this.#stream.destroy(); // its iterator does so only if it was asked for something
+      void this.#end().catch(() => undefined); // nobody wants anything of it any more
     }
     return { done: true, value: undefined };
   }
 
-  /** What `use` gives; if it fails, the source is ended. */
-  async endedIfFails<T>(use: () => Promise<T>): Promise<T> {
-    try {
-      return await use();
-    } catch (error) {
-      await this.return().catch(() => undefined); // what went wrong first is told
-      throw error;
-    }
+  async #end(): Promise<void> {
+    // Its iterator does so only if it was asked for something, and not while that is to come.
+    if (this.#stream instanceof Readable) this.#stream.destroy();
+    else await this.#source.return?.();
   }
 
   /** Octets of the source that have come so far. */

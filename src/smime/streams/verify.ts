@@ -5,7 +5,6 @@
  *
  * Not verified: a signature over the content itself, without signed attributes, where the content does not fit into memory.
  */
-import { Readable } from 'node:stream';
 import { readAlgorithmIdentifier } from '../../asn1/algorithm.js';
 import { Tag } from '../../asn1/tags.js';
 import type { DerNode } from '../../asn1/tape.js';
@@ -20,7 +19,7 @@ import { type MimeEntity, parseEntity, tolerant } from '../mime.js';
 import { hasLoneCr as hasLoneCrIn } from '../transfer.js';
 import { judgeMessage, signedDataIn, type Verdict, type VerifyOptions, verify } from '../verify.js';
 import { convert, toCanonical } from './codecs.js';
-import { Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
+import { endedIfFails, Incoming, type MessageStream, receive, type StreamOptions } from './incoming.js';
 import { readHead, readSkeleton, readStreamedInput, type StreamedInput, signatureIn } from './input.js';
 import { octetsOf } from './outgoing.js';
 import { beginningOf, inMemory, type StreamedContent, store, withStreams } from './stored.js';
@@ -44,9 +43,7 @@ export async function verifyStream(
   const { content } = options;
   if (content === undefined || content instanceof Uint8Array) return verifyWith(message, options);
   const beside = new Incoming(content);
-  // Nobody looks at it while the message is read: an error that it has meanwhile is told when it is its turn.
-  if (content instanceof Readable) content.on('error', () => undefined);
-  return beside.endedIfFails(() => verifyWith(message, { ...options, content: beside }));
+  return endedIfFails([beside], () => verifyWith(message, { ...options, content: beside }));
 }
 
 async function verifyWith(
