@@ -2,7 +2,7 @@
  * DER encoding (X.690 sections 8, 10 and 11), children as closures: a constructed value's length is patched in when
  * its closure returns. Used by everything that makes certificates' relatives, PFX and CMS.
  */
-import { assertBytes, compare, concat, inPieces, type Pieces, utf8 } from '../bytes.js';
+import { assertBytes, concat, inPieces, type Pieces, utf8 } from '../bytes.js';
 import type { Tag } from './tags.js';
 
 /** Encodes what `build` writes: usually one value. */
@@ -237,7 +237,7 @@ export class DerWriter {
     const written = this.#out.slice(start, this.#length);
     const values = ends.map((end, i) => written.subarray((ends[i - 1] ?? start) - start, end - start));
     this.#length = start;
-    for (const value of values.sort(compare)) this.raw(value);
+    for (const value of values.sort(Buffer.compare)) this.raw(value);
     written.fill(0);
   }
 

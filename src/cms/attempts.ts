@@ -3,7 +3,7 @@
  * keys by theirs, and passwords last, as they cost most. Wraps that check themselves (AES and 3DES key wrap, PWRI-KEK) come
  * first: a wrong key gives nothing, and the next one is tried. RSA gives a content key in any case, the true one or one that
  * stands in for it, so that nobody learns whether it unpadded; there all keys are used before any is tried on the content.
- * Used by opening.ts and authenticated.ts.
+ * Used by finding.ts.
  */
 import { equal, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
@@ -17,7 +17,7 @@ import {
   unwrapTransportedWithHandle,
 } from './handles.js';
 import { shortHex } from './identifiers.js';
-import { fitsEncapsulation, needsMlKem, readKeyEncapsulation, unwrapEncapsulated } from './kem.js';
+import { fitsEncapsulation, readKeyEncapsulation, unwrapEncapsulated } from './kem.js';
 import { fitsKeyAgreement, type KeyAgreementName, readKeyAgreement, unwrapAgreed } from './keyagreement.js';
 import {
   fitsKeyTransport,
@@ -31,12 +31,9 @@ import {
   namesKeys,
   type RecipientIdentifier,
   type RecipientInfo,
-  type Recipients,
-  unknownRecipient,
 } from './recipientinfo.js';
-import type { KeyCandidate, KeyFinder } from './recipients.js';
+import type { KeyCandidate } from './recipients.js';
 import {
-  checkSecrets,
   deriveKek,
   PasswordBudget,
   type PasswordWrap,
@@ -96,71 +93,6 @@ const MAX_REFUSALS = 64;
 
 /** What a content key opens, if it is the one. The key is wiped afterwards. */
 export type Open<T> = (contentKey: Uint8Array) => T | undefined | Promise<T | undefined>;
-
-/**
- * Finds the keys for the recipients of a message and tries them, as {@link Attempts.open} does.
- * @throws MailsealError as {@link findAttempts}
- */
-export async function openWith<T>(
-  message: Recipients,
-  keys: KeyFinder | undefined,
-  secrets: SharedSecrets,
-  lengths: readonly number[],
-  open: Open<T>,
-): Promise<{ opener: Opener; opened: T } | undefined> {
-  const { attempts, release } = await findAttempts(message, keys, secrets);
-  try {
-    return await attempts.open(lengths, open);
-  } finally {
-    release();
-  }
-}
-
-/** What is to be tried on a message, before any key is used. */
-export interface FoundAttempts {
-  readonly attempts: Attempts;
-  /** To be called when done: what a finder unsealed for this message is wiped. A second call does nothing. */
-  release(): void;
-}
-
-/**
- * Asks for the keys of a message's recipients, once for all of them.
- * @throws TypeError for secrets that are none
- * @throws MailsealError RECIPIENT_UNKNOWN, naming whom it is for; where nothing of what was found can be tried, the first
- *   reason
- */
-export async function findAttempts(
-  message: Recipients,
-  keys: KeyFinder | undefined,
-  secrets: SharedSecrets,
-): Promise<FoundAttempts> {
-  checkSecrets(secrets);
-  const recipients = namedRecipients(message.recipientInfos);
-  const candidates = (await keys?.find(recipients.map(({ identifier }) => identifier))) ?? [];
-  const held = [...candidates];
-  const release = () => {
-    let failure: { error: unknown } | undefined;
-    for (const candidate of held.splice(0)) {
-      try {
-        candidate.release?.();
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-    if (failure !== undefined) throw failure.error;
-  };
-  try {
-    const attempts = new Attempts();
-    addPrivateKeys(attempts, recipients, candidates);
-    addSharedSecrets(attempts, message.recipientInfos, secrets);
-    if (!attempts.found) throw needsMlKem(message.recipientInfos) ?? unknownRecipient(message);
-    attempts.requireAny();
-    return { attempts, release };
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
 
 /** One encrypted key that is named by a certificate. */
 export interface NamedRecipient {

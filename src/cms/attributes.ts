@@ -11,7 +11,7 @@ import { contextConstructed, Tag } from '../asn1/tags.js';
 import { type DerNode, parseDer } from '../asn1/tape.js';
 import { readBitString, readBoolean, readOctets, readOid, readTime } from '../asn1/values.js';
 import { type DerWriter, derHeader, writeDer } from '../asn1/write.js';
-import { compare, concat, copy, equal } from '../bytes.js';
+import { buffer, compare, concat, copy, equal } from '../bytes.js';
 import { type ErrorCode, MailsealError, readable } from '../errors.js';
 import type { CertificateIdentifier } from './identifiers.js';
 import {
@@ -227,7 +227,7 @@ function toDer(node: DerNode): Uint8Array {
   }
   if (node.tagClass === 0 && STRING_TAGS.has(node.tagNumber)) return stringToDer(node);
   const children = node.children.map(toDer);
-  if (node.is(Tag.SET)) children.sort(compare);
+  if (node.is(Tag.SET)) children.sort((a, b) => buffer(a).compare(b));
   return encode(node, concat(children));
 }
 

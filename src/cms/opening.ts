@@ -8,7 +8,7 @@
  */
 import { copy, wipe } from '../bytes.js';
 import type { ErrorCode } from '../errors.js';
-import { type FoundAttempts, findAttempts, type Open, type Opener } from './attempts.js';
+import type { Opener } from './attempts.js';
 import {
   type Authentication,
   type ContentCipher,
@@ -24,6 +24,7 @@ import {
   type StoredOctets,
 } from './contentcrypto.js';
 import type { AuthEnvelopedData, Enveloped, EnvelopedData, EnvelopedHead } from './enveloped.js';
+import { type FoundAttempts, findAttempts, openWith } from './finding.js';
 import type { KeyFinder } from './recipients.js';
 import type { SharedSecrets } from './sharedkeys.js';
 
@@ -56,15 +57,9 @@ export async function decryptEnvelopedData(
 ): Promise<DecryptedContent> {
   const locked = inspect(enveloped);
   const { cipher, authentication, encryptedContent } = locked;
-  const found = await findAttempts(enveloped, keys, secrets);
-  try {
-    const { opened, ...how } = await unlock(locked, found, (key) =>
-      decryptContent(cipher, key, encryptedContent, authentication),
-    );
-    return { content: opened, ...how };
-  } finally {
-    found.release();
-  }
+  const open = (key: Uint8Array) => decryptContent(cipher, key, encryptedContent, authentication);
+  const { opener, opened } = orFail(await openWith(enveloped, keys, secrets, [cipher.keyLength], open));
+  return { content: opened, ...describe(locked, opener) };
 }
 
 export interface DecryptedStored extends Omit<DecryptedContent, 'content'> {
@@ -108,12 +103,11 @@ export async function decryptStoredData(
 ): Promise<DecryptedStored> {
   const locked = inspect(enveloped);
   const { cipher, authentication } = locked;
-  const { opened: key, ...how } = await unlock(locked, opening, async (contentKey) => {
-    const opens = await opensStored(cipher, contentKey, data, authentication);
-    return opens ? copy(contentKey) : undefined;
-  });
+  const open = async (contentKey: Uint8Array) =>
+    (await opensStored(cipher, contentKey, data, authentication)) ? copy(contentKey) : undefined;
+  const { opener, opened: key } = orFail(await opening.attempts.open([cipher.keyLength], open));
   return {
-    ...how,
+    ...describe(locked, opener),
     content: () => decryptStored(cipher, key, data, authentication),
     close: () => wipe(key),
   };
@@ -147,17 +141,16 @@ function inspectHead(
   throw enveloped.node.fail('UNSUPPORTED_FEATURE', `${place} whose encrypted content is elsewhere`);
 }
 
-async function unlock<T>(
-  { enveloped, cipher }: Locked,
-  { attempts }: FoundAttempts,
-  open: Open<T>,
-): Promise<Omit<DecryptedContent, 'content'> & { opened: T }> {
-  const found = await attempts.open([cipher.keyLength], open);
+/** @throws MailsealError DECRYPTION_FAILED */
+function orFail<T>(found: T | undefined): T {
   if (found === undefined) throw decryptionFailed();
-  const { opener, opened } = found;
+  return found;
+}
+
+function describe({ enveloped, cipher }: Locked, opener: Opener): Omit<DecryptedContent, 'content'> {
   const { contentType } = enveloped;
   const integrity = cipher.mode === 'cbc' ? 'none' : 'tag';
-  return { opened, contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher), ...opener };
+  return { contentType, cipher: cipher.name, integrity, remarks: remarksOn(cipher), ...opener };
 }
 
 /** A tag of another length than its algorithm says is refused before any key is looked for. */
