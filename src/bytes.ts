@@ -1,4 +1,4 @@
-/** Octet strings: joining, comparing, hex, base64, PEM (RFC 7468), wiping. Used by every layer. */
+/** Octet strings: joining, comparing, hex, base64, PEM (RFC 7468), wiping, giving memory back. Used by every layer. */
 import { timingSafeEqual } from 'node:crypto';
 import { MessageChannel } from 'node:worker_threads';
 import { MailsealError } from './errors.js';

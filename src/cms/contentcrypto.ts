@@ -33,8 +33,8 @@ const NOTHING = new Uint8Array(1).subarray(1);
 const withPlace = (octets: Uint8Array): Uint8Array => (octets.length === 0 ? NOTHING : octets);
 
 /**
- * Encrypts content that is all there. The pieces are encrypted when they are asked for, so the content must not change
- * before; the key may be wiped.
+ * Encrypts content that is all there. The pieces are encrypted when they are asked for, which is once, so the content must
+ * not change before; the key may be wiped.
  * @returns the ciphertext, and the tag of an AEAD cipher, which is there when the ciphertext was gone through
  */
 export function encryptContent(

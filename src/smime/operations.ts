@@ -5,8 +5,8 @@
  *
  * A stream gives a stream. What fits into memory (`spool.memory`) goes the way of messages that are all there, and what is
  * longer gives the same, but that it is BER where it would have to know a length beforehand. What has to be kept until it may
- * be given out goes into a temporary file, encrypted under a key that nobody else has; its name is gone as soon as it is
- * open. A stream that comes out has to be read to its end, or destroyed: then files, memory and keys are gone. What a stream
+ * be given out goes into a temporary file, encrypted under a key that nobody else has, or as the ciphertext that it is; its
+ * name is gone as soon as it is open. A stream that comes out has to be read to its end, or destroyed: then files, memory and keys are gone. What a stream
  * that goes in fails with is passed on as it is.
  *
  * A TypeError or RangeError that names the option, for one that is none, comes before anything is read (options.ts). Whatever a

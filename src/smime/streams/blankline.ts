@@ -1,4 +1,4 @@
-/** Where a header ends in text that comes in pieces. Called by incoming.ts and prepare.ts. */
+/** Where a header ends in text that comes in pieces. Called by incoming.ts, prepare.ts and chunks.ts. */
 import { buffer } from '../../bytes.js';
 
 const CR = 0x0d;

@@ -2,7 +2,7 @@
  * The two parts of multipart/signed (RFC 1847 section 2.1) in a stream of its body: what was signed octet for octet as it
  * comes, then the signature. Errors and offsets are those of classify in mime.ts.
  *
- * Refused: what mime.ts refuses, and a second part over 16 MiB. Called by the streamed verification.
+ * Refused: what mime.ts refuses, and a second part over 16 MiB. Called by input.ts.
  */
 import { Gathered } from '../../bytes.js';
 import { MailsealError } from '../../errors.js';
