@@ -102,6 +102,17 @@ describe('header fields', () => {
     expect(headers.one('c')).toBeUndefined();
     expect(failureAt(() => headers.one('a'))).toBe('MIME_MALFORMED@12');
   });
+
+  test.each([63, 64, 65, 200])('lookup among %i fields is the same, with an index or without', (count) => {
+    const others = 'X: 0\r\n'.repeat(count - 3);
+    const headers = parseHeaders(bytes(`a: 1\r\nB: 2\r\n${others}A: 3\r\n\r\n`));
+    expect(headers.fields).toHaveLength(count);
+    expect(headers.all('A').map((field) => field.value)).toEqual(['1', '3']);
+    expect(headers.all('x')).toHaveLength(count - 3);
+    expect(headers.one('b')?.value).toBe('2');
+    expect(headers.one('c')).toBeUndefined();
+    expect(failureAt(() => headers.one('a'))).toBe(`MIME_MALFORMED@${12 + others.length}`);
+  });
 });
 
 describe('parameters', () => {

@@ -117,7 +117,7 @@ export class Boundaries {
 
 const NOTHING: Boundary = { octets: Buffer.alloc(0), depth: 0 };
 
-/** As Buffer.compare, which takes longer for so few. */
+/** As `compare` of bytes.ts, without a view of each line: with it, a text of many would take half as long again. */
 function compare(octets: Buffer, text: Buffer, start: number, end: number): number {
   const length = end - start;
   for (let i = 0; i < octets.length && i < length; i++) {
