@@ -474,11 +474,6 @@ describe('policies (RFC 9788 3.2)', () => {
     ],
     ['legacy display alone', () => encrypt(bytes(MAIL), { recipients, legacyDisplay: true }), 'RangeError'],
     [
-      'clear of encrypted mail',
-      () => encrypt(bytes(MAIL), { recipients, protectHeaders: 'clear' as never }),
-      'RangeError',
-    ],
-    [
       'a mail that is signed already',
       async () => encrypt(await signed(MAIL, {}), { recipients, protectHeaders: 'baseline' }),
       'USAGE',
