@@ -4,7 +4,7 @@
  * hold; why they don't is not told. The key is the message's content key, or one that is bound to the cipher (RFC 9709).
  * Used by opening.ts, enveloping.ts and encrypted.ts.
  */
-import { createCipheriv, createDecipheriv, type DecipherGCM, hkdfSync } from 'node:crypto';
+import { type Cipher, createCipheriv, createDecipheriv, type DecipherGCM, hkdfSync } from 'node:crypto';
 import { concat, copy, gather, type Pieces, plain, release, utf8, wipe } from '../bytes.js';
 import { MailsealError } from '../errors.js';
 import { decryptCbc } from '../wasm.js';
@@ -103,26 +103,22 @@ function encryptorOf(
   const key = cipherKey(cipher, contentKey);
   try {
     if (tagLength === undefined) {
-      const engine = createCipheriv(nodeCbc(name), key, iv);
-      return {
-        update: (chunk) => engine.update(chunk),
-        final: () => engine.final(),
-        tag: () => undefined,
-        close: () => discard(engine),
-      };
+      return encryptorWith(createCipheriv(nodeCbc(name), key, iv), () => undefined);
     }
     const engine = createCipheriv(nodeAead(cipher), key, iv, { authTagLength: tagLength });
     engine.setAAD(associated, length === undefined ? undefined : { plaintextLength: length });
-    return {
-      update: (chunk) => engine.update(chunk),
-      final: () => engine.final(),
-      tag: () => engine.getAuthTag(),
-      close: () => discard(engine),
-    };
+    return encryptorWith(engine, () => engine.getAuthTag());
   } finally {
     if (key !== contentKey) wipe(key);
   }
 }
+
+const encryptorWith = (engine: Cipher, tag: ContentEncryptor['tag']): ContentEncryptor => ({
+  update: (chunk) => engine.update(chunk),
+  final: () => engine.final(),
+  tag,
+  close: () => discard(engine),
+});
 
 /** Octets that are encrypted at a time: they are still in the cache when they are encoded. */
 const WINDOW = 1 << 16;

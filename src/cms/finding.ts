@@ -1,6 +1,6 @@
 /**
- * Asking for the keys of a message's recipients, once for all of them, and giving them back: before the content has come,
- * where that comes in chunks. Used by opening.ts and authenticated.ts.
+ * Asking for the keys of a message's recipients, once for all of them, and giving them back. Where the content comes in
+ * chunks, they are asked for before it has come, and given back afterwards. Used by opening.ts and authenticated.ts.
  */
 import {
   Attempts,

@@ -259,7 +259,7 @@ const knownAlgorithms = new Map<string, Algorithms>();
 const MAX_ALGORITHMS = 64;
 
 function algorithmsOf(plan: Plan): Algorithms {
-  const key = plan.kind === 'rsa-pss' ? JSON.stringify(plan) : `${plan.kind} ${plan.digest}`;
+  const key = JSON.stringify(plan);
   const known = knownAlgorithms.get(key);
   if (known !== undefined) return known;
   const digestAlgorithm = writeDer((w) => writeDigestAlgorithm(w, plan.digest));

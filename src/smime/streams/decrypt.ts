@@ -88,7 +88,7 @@ async function decryptLong(
           ...opened
         } = await inPlace(object, decryptStoredData(enveloped, spool, opening));
         try {
-          opening.release();
+          opening.release(); // here, so that what it fails with closes all that is open
           return await present(opened, mail, content, () => closeAll(wipeKey, spool));
         } catch (error) {
           wipeKey();
